@@ -1,0 +1,120 @@
+"""The connection pool, and the four ways in which every other store module runs a statement.
+
+Responsible for how sessions are set up (UTC, names) and for turning "the server is away" into ``Unavailable``. Knows no
+table.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, LiteralString, Self, TypeVar
+
+from psycopg import AsyncConnection, InterfaceError, OperationalError
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import class_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from aggregator.errors import Unavailable
+
+Params = Mapping[str, Any] | Sequence[Any] | None
+Connection = AsyncConnection[tuple[Any, ...]]
+T = TypeVar("T")
+
+CONNECTIONS_MAX = 12
+CHECKOUT_SECONDS_MAX = 10.0
+
+
+class Database:
+    """A pool of connections to one database. Open with ``await Database.open(dsn)``, end with ``await close()``."""
+
+    def __init__(self, dsn: str, *, connections_max: int = CONNECTIONS_MAX) -> None:
+        self.dsn = session_dsn(dsn)
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            self.dsn,
+            min_size=1,
+            max_size=connections_max,
+            timeout=CHECKOUT_SECONDS_MAX,
+            open=False,
+        )
+
+    @classmethod
+    async def open(cls, dsn: str, *, connections_max: int = CONNECTIONS_MAX) -> Self:
+        """Connects. Raises ``Unavailable`` when no connection could be had in time."""
+        database = cls(dsn, connections_max=connections_max)
+        try:
+            await database._pool.open(wait=True, timeout=CHECKOUT_SECONDS_MAX)
+        except PoolTimeout as error:
+            await database._pool.close()
+            raise Unavailable(
+                "the database does not answer; check that it runs and that its address is right"
+            ) from error
+        return database
+
+    async def close(self) -> None:
+        """Ends all connections; statements under way are given up."""
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """One transaction: committed when the block ends, rolled back when it raises.
+
+        Raises ``Unavailable`` where the server went away, which leaves open whether a commit under way took effect.
+        """
+        try:
+            async with self._pool.connection() as conn:
+                yield conn
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            raise Unavailable(
+                "the database is away or busy; try again in a moment"
+            ) from error
+
+    @asynccontextmanager
+    async def dedicated(self) -> AsyncIterator[Connection]:
+        """A connection of its own in autocommit mode, for LISTEN and for session state; not from the pool."""
+        try:
+            conn = await AsyncConnection.connect(self.dsn, autocommit=True)
+        except OperationalError as error:
+            raise Unavailable(
+                "the database does not answer; check that it runs and that its address is right"
+            ) from error
+        async with conn:
+            yield conn
+
+
+def session_dsn(dsn: str) -> str:
+    """The DSN with the session settings that all our statements rely on."""
+    return make_conninfo(
+        dsn,
+        application_name="ullage",
+        options="-c timezone=UTC -c synchronous_commit=on -c statement_timeout=0",
+    )
+
+
+async def fetch_all(
+    conn: Connection, shape: type[T], query: LiteralString, params: Params = None
+) -> list[T]:
+    """All rows, each loaded into ``shape`` by column name."""
+    async with conn.cursor(row_factory=class_row(shape)) as cursor:
+        await cursor.execute(query, params)
+        return await cursor.fetchall()
+
+
+async def fetch_one(
+    conn: Connection, shape: type[T], query: LiteralString, params: Params = None
+) -> T | None:
+    """The only row, or None."""
+    async with conn.cursor(row_factory=class_row(shape)) as cursor:
+        await cursor.execute(query, params)
+        return await cursor.fetchone()
+
+
+async def fetch_value(
+    conn: Connection, query: LiteralString, params: Params = None
+) -> Any:
+    """First column of the first row, or None."""
+    row = await (await conn.execute(query, params)).fetchone()
+    return None if row is None else row[0]
+
+
+async def execute(conn: Connection, query: LiteralString, params: Params = None) -> int:
+    """Runs a statement; the number of rows it changed."""
+    return (await conn.execute(query, params)).rowcount

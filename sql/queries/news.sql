@@ -1,0 +1,2 @@
+-- name: announce
+select pg_notify(%(channel)s, %(noun)s)
