@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 # What mypy reads; a folder that does not exist yet is left out.
-TYPED := $(wildcard agent aggregator tui sql tests deploy bench) proto/generate.py
+TYPED := $(wildcard agent aggregator tui sql proto/ullage tests deploy bench) proto/generate.py
 
 .PHONY: help venv demo test lint format bench proto lock clean
 
@@ -37,7 +37,7 @@ demo: $(STAMP) ## meter this host and open the terminal on it (ONCE=1: run once,
 	@$(BIN)/python -m deploy.demo
 
 test: $(STAMP) ## run the whole suite on a real TimescaleDB (ULLAGE_TEST_DSN names one)
-	@$(BIN)/python deploy/timescaledb.py install --for-tests
+	@$(BIN)/python deploy/timescaledb.py prepare
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy strict, import rules, stale generated code

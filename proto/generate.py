@@ -22,7 +22,9 @@ def generate(into: Path) -> None:
     if not protos:
         sys.exit(f"no .proto file below {PACKAGE}")
     # Without a service the gRPC plugins write empty modules, so only files that define one are given to them.
-    services = [path for path in protos if any(line.startswith("service ") for line in path.read_text().splitlines())]
+    services = [
+        path for path in protos if any(line.startswith("service ") for line in path.read_text().splitlines())
+    ]
     _protoc(into, ["--python_out", "--mypy_out"], protos)
     if services:
         _protoc(into, ["--grpc_python_out", "--mypy_grpc_out"], services)
@@ -31,16 +33,28 @@ def generate(into: Path) -> None:
 def _protoc(into: Path, outputs: list[str], protos: list[Path]) -> None:
     # As a module: protoc.main() would not put the well-known types on the path. The mypy plugin is found through PATH.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{ROOT}", *(f"{name}={into}" for name in outputs)]
+    command = [
+        sys.executable,
+        "-m",
+        "grpc_tools.protoc",
+        f"-I{ROOT}",
+        *(f"{name}={into}" for name in outputs),
+    ]
     done = subprocess.run(
-        [*command, *map(str, protos)], env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+        [*command, *map(str, protos)],
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         sys.exit(f"{done.stdout}{done.stderr}protoc failed; the committed code is as it was")
 
 
 def _generated(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for pattern in PATTERNS for path in root.rglob(pattern)}
+    return {
+        str(path.relative_to(root)): path.read_bytes() for pattern in PATTERNS for path in root.rglob(pattern)
+    }
 
 
 def stale() -> list[str]:
@@ -67,10 +81,15 @@ def write() -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make the modules of the wire contract again.")
-    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 and list the files that are stale")
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; exit 1 and list the files that are stale"
+    )
     if parser.parse_args().check:
         if names := stale():
-            sys.exit("stale generated code (run `make proto` and commit):\n" + "\n".join(f"  proto/{n}" for n in names))
+            sys.exit(
+                "stale generated code (run `make proto` and commit):\n"
+                + "\n".join(f"  proto/{n}" for n in names)
+            )
         return
     for name in write():
         sys.stderr.write(f"proto/{name}\n")
