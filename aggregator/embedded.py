@@ -163,9 +163,9 @@ class EmbeddedServer:
                     "end them with `kill -QUIT` and try again"
                 )
             time.sleep(0.1)
-        if sockets := lock_file(self._pgdata).get("sockets"):
-            if Path(sockets).name.startswith(SOCKET_PREFIX):
-                shutil.rmtree(sockets, ignore_errors=True)
+        sockets = Path(lock_file(self._pgdata).get("sockets", ""))
+        if sockets.name.startswith(SOCKET_PREFIX):
+            shutil.rmtree(sockets, ignore_errors=True)
         (self._pgdata / "postmaster.pid").unlink(missing_ok=True)
 
     def _check_version(self, binaries: Binaries) -> None:

@@ -91,32 +91,29 @@ class Postmaster:
         self, command: Command, *, data: Path, log: Path, scratch: Sequence[Path] = (), detached: bool = False
     ):
         """Start the server. `scratch` folders are removed when it has ended; `detached` lets it outlive us."""
-        self.data = data
-        self.log = log
-        self._detached = detached
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                _guard(command, "detach" if detached else "guard", *map(str, scratch)),
-                stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                # A Ctrl+C on the terminal is for the starter, which decides when its database goes.
-                start_new_session=True,
-            )
+        self._data = data
+        # Kept open: the guard may have removed the file by the time we want to show its end.
+        self._log = log.open("a+b")
+        self._process = subprocess.Popen(
+            _guard(command, "detach" if detached else "guard", *map(str, scratch)),
+            stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
+            stdout=self._log,
+            stderr=self._log,
+            # A Ctrl+C on the terminal is for the starter, which decides when its database goes.
+            start_new_session=True,
+        )
 
     def wait_until_ready(self, seconds_max: float = READY_SECONDS_MAX) -> None:
         """Return when the server accepts connections; raise with the end of its log if it does not."""
         deadline = time.monotonic() + seconds_max
         while time.monotonic() < deadline:
             if (ended := self._process.poll()) is not None:
-                raise PostmasterError(
-                    f"PostgreSQL did not start (exit status {ended}):\n{_log_tail(self.log)}"
-                )
-            if lock_file(self.data).get("status") == "ready":
+                raise PostmasterError(f"PostgreSQL did not start (exit status {ended}):\n{self._log_tail()}")
+            if lock_file(self._data).get("status") == "ready":
                 return
             time.sleep(0.02)
         self.stop()
-        raise PostmasterError(f"PostgreSQL was not ready after {seconds_max:.0f} s:\n{_log_tail(self.log)}")
+        raise PostmasterError(f"PostgreSQL was not ready after {seconds_max:.0f} s:\n{self._log_tail()}")
 
     def stop(self) -> None:
         """Shut the server down cleanly and wait for its end; harmless when it has ended already."""
@@ -126,6 +123,11 @@ class Postmaster:
         else:
             self._process.terminate()
         self._process.wait(FAST_SHUTDOWN_SECONDS_MAX + 2 * IMMEDIATE_SHUTDOWN_SECONDS_MAX)
+        self._log.close()
+
+    def _log_tail(self) -> str:
+        self._log.seek(0)
+        return _tail(self._log.read().decode(errors="replace"))
 
 
 def lock_file(data: Path) -> Mapping[str, str]:
@@ -142,12 +144,13 @@ def processes_in(data: Path) -> list[int]:
     """The server processes that work in this data folder: a server never leaves it."""
     found = []
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                if os.path.samefile(entry / "cwd", data) and (entry / "comm").read_text().startswith(
-                    "postgres"
-                ):
-                    found.append(int(entry.name))
+        with contextlib.suppress(OSError):
+            if (
+                entry.name.isdigit()
+                and (entry / "cwd").samefile(data)
+                and (entry / "comm").read_text().startswith("postgres")
+            ):
+                found.append(int(entry.name))
     return found
 
 
@@ -158,10 +161,6 @@ def _guard(command: Command, mode: str, *scratch: str) -> list[str]:
 
 def _tail(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines()[-LOG_LINES_SHOWN:])
-
-
-def _log_tail(log: Path) -> str:
-    return _tail(log.read_text(errors="replace"))
 
 
 # From here on: inside the guard.
