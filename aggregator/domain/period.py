@@ -1,0 +1,150 @@
+"""A client's billing calendar: which span of time a period is, and which slots lie in it.
+
+Period number k starts at anchor + k × count units, always counted from the anchor and never from the period before, so
+that an anchor on the 31st does not wear down to the 28th. It starts at the first instant of that local day: where the
+clock jumps over midnight that is the instant of the jump, where midnight comes twice it is the first.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from aggregator.domain.slot import UNITS_PER_HOUR, first_slot
+
+_UNITS = ("month", "week")
+_MONTHS_PER_YEAR = 12
+_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """One span [start, end) of a cycle, in aware UTC times, and the hour slots [from_slot, to_slot) that start in it.
+
+    ``number`` counts from the cycle's anchor; it is negative before it.
+    """
+
+    number: int
+    start: datetime
+    end: datetime
+    from_slot: int
+    to_slot: int
+
+    def slots(self, *, width: int) -> tuple[int, int]:
+        """The slots of ``width`` units (12 or 1) that start in the period, as [first, beyond the last)."""
+        return first_slot(self.start, width=width), first_slot(self.end, width=width)
+
+    def __contains__(self, at: datetime) -> bool:
+        return self.start <= at < self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """How a client's time is cut into periods.
+
+    ``unit`` is 'month' or 'week', ``time_zone`` a name of the IANA database. Raises ``ValueError``, saying which part
+    is wrong, for anything else and for a count below 1.
+    """
+
+    unit: str
+    count: int
+    anchor: date
+    time_zone: str
+
+    def __post_init__(self) -> None:
+        if self.unit not in _UNITS:
+            raise ValueError(f"a cycle's unit is {' or '.join(_UNITS)}, not {self.unit!r}")
+        if self.count < 1:
+            raise ValueError(f"a cycle's count is at least 1, not {self.count}")
+        _zone(self.time_zone)
+
+    def period(self, number: int) -> Period:
+        """Period ``number``, counted from the anchor. Raises ``OverflowError`` outside the years 1 to 9999."""
+        start, end = self._start(number), self._start(number + 1)
+        return Period(
+            number=number,
+            start=start,
+            end=end,
+            from_slot=first_slot(start, width=UNITS_PER_HOUR),
+            to_slot=first_slot(end, width=UNITS_PER_HOUR),
+        )
+
+    def period_containing(self, at: datetime) -> Period:
+        """The one period with start ≤ ``at`` < end."""
+        number = self._roughly(at.astimezone(_zone(self.time_zone)).date())
+        while self._start(number) > at:
+            number -= 1
+        while self._start(number + 1) <= at:
+            number += 1
+        return self.period(number)
+
+    def periods_between(self, since: datetime, until: datetime) -> Iterator[Period]:
+        """All periods that have an instant in [since, until), oldest first; none when the span is empty."""
+        if since >= until:
+            return
+        period = self.period_containing(since)
+        while period.start < until:
+            yield period
+            period = self.period(period.number + 1)
+
+    def last_day(self, period: Period) -> date:
+        """The local day that the period's last instant lies in."""
+        return (period.end - _INSTANT).astimezone(_zone(self.time_zone)).date()
+
+    def reporting_month(self, period: Period) -> date:
+        """The calendar month that the period counts for, as its first day: that of the period's last local day."""
+        return self.last_day(period).replace(day=1)
+
+    def first_instant(self, day: date) -> datetime:
+        """The first instant of a local day, in UTC; if the zone left the day out, of the first day after it."""
+        return _first_instant(day, self.time_zone)
+
+    def _start(self, number: int) -> datetime:
+        steps = number * self.count
+        day = self.anchor + timedelta(weeks=steps) if self.unit == "week" else _add_months(self.anchor, steps)
+        return self.first_instant(day)
+
+    def _roughly(self, day: date) -> int:
+        """A number at most one away from that of the period which holds the local ``day``."""
+        if self.unit == "week":
+            return (day - self.anchor).days // (7 * self.count)
+        months = (day.year - self.anchor.year) * _MONTHS_PER_YEAR + day.month - self.anchor.month
+        return months // self.count
+
+
+def _add_months(day: date, months: int) -> date:
+    """``day`` moved by whole months, clamped to the end of the month."""
+    year, month = divmod(day.year * _MONTHS_PER_YEAR + day.month - 1 + months, _MONTHS_PER_YEAR)
+    if not date.min.year <= year < date.max.year:
+        raise OverflowError(f"{months} months from {day} is outside the calendar")
+    first = date(year, month + 1, 1)
+    following = date(year + (month + 1) // _MONTHS_PER_YEAR, (month + 1) % _MONTHS_PER_YEAR + 1, 1)
+    return first.replace(day=min(day.day, (following - first).days))
+
+
+@lru_cache(maxsize=4096)
+def _first_instant(day: date, time_zone: str) -> datetime:
+    zone = _zone(time_zone)
+    midnight = datetime.combine(day, time())
+    # Of two midnights this is the first (fold 0); of none, a time at or after the jump.
+    at = midnight.replace(tzinfo=zone).astimezone(UTC)
+    if at.astimezone(zone).replace(tzinfo=None) == midnight:
+        return at
+    # The jump lies between midnight told by the clock after it and by the clock before it; to whole seconds.
+    before = midnight.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    seconds_before, seconds_at = 0, round((at - before).total_seconds())
+    while seconds_at - seconds_before > 1:
+        middle = (seconds_before + seconds_at) // 2
+        if (before + timedelta(seconds=middle)).astimezone(zone).date() < day:
+            seconds_before = middle
+        else:
+            seconds_at = middle
+    return before + timedelta(seconds=seconds_at)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"there is no time zone {name!r}; it takes a name like Europe/Berlin") from error
