@@ -105,6 +105,7 @@ create table asset (
 );
 
 create index asset_rebind on asset (id) where rebind;
+create index asset_agent on asset (agent_id);
 
 create table series (
     id           integer primary key generated always as identity,
