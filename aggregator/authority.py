@@ -167,7 +167,7 @@ def server_problems(*, ca: Path, certificate: Path, key: Path, now: datetime) ->
 
 
 def issued_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
-    """Whether ``ca`` itself signed it. A certificate of another authority can serve too, but clients must know that one."""
+    """Whether ``ca`` itself signed it. One of another authority can serve too, but clients must know that one."""
     try:
         certificate.verify_directly_issued_by(ca)
     except (ValueError, TypeError, InvalidSignature):
