@@ -35,8 +35,8 @@ class RunRecord:
 async def job_lock(db: Database, job: str) -> AsyncIterator[bool]:
     """Holds the job's lock for the block, on a connection of its own; False when another holds it.
 
-    Raises ``Unavailable`` when the database cannot be reached at the beginning. When the lock's connection breaks later,
-    the block is not told: what a job does is safe to be done by two.
+    Raises ``Unavailable`` when the database cannot be reached at the beginning. When the lock's connection breaks
+    later, the block is not told: what a job does is safe to be done by two.
     """
     entered = False
     try:

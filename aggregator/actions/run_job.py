@@ -1,0 +1,123 @@
+"""Runs one job now: the same function for the timetable, the network and the command line.
+
+Responsible for one run at a time over all aggregators, for the run's row, and for a failing job to end as a row and
+a log line. Not responsible for when (jobs.py) nor for what a job does (its own action).
+"""
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from aggregator.actions.bill import bill
+from aggregator.actions.project import project
+from aggregator.actions.rebind import rebind
+from aggregator.actions.roll_up import roll_up
+from aggregator.errors import NotFound, UllageError
+from aggregator.store import runs
+from aggregator.store.database import Database
+from aggregator.store.news import announce
+from aggregator.store.runs import RunRecord
+from ullage.log import fields
+
+# A roll-up every minute makes 1,440 rows a day.
+RUNS_KEPT_MAX = 1_000
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a job is given: its time, its row, and whether to do also what has not changed."""
+
+    now: datetime
+    run_id: int
+    everything: bool
+
+
+Work = Callable[[Database, Order], Awaitable[Mapping[str, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job by name; ``description`` completes "this job …"."""
+
+    name: str
+    description: str
+    work: Work
+
+
+async def _rollup(db: Database, order: Order) -> Mapping[str, int]:
+    return await roll_up(db, now=order.now)
+
+
+async def _binding(db: Database, order: Order) -> Mapping[str, int]:
+    return await rebind(db)
+
+
+async def _billing(db: Database, order: Order) -> Mapping[str, int]:
+    return await bill(db, now=order.now, run_id=order.run_id, everything=order.everything)
+
+
+async def _projection(db: Database, order: Order) -> Mapping[str, int]:
+    return await project(db, now=order.now, run_id=order.run_id)
+
+
+# In the order in which one makes use of the other.
+JOBS: Mapping[str, Job] = {
+    job.name: job
+    for job in (
+        Job("rollup", "adds up the readings of slots that have ended or were touched since", _rollup),
+        Job("binding", "assigns and binds assets that are new or whose rules changed", _binding),
+        Job("billing", "rates the periods whose usage, bindings or terms changed", _billing),
+        Job("projection", "works out what open periods will look like at their end", _projection),
+    )
+}
+
+
+async def run_job(
+    db: Database,
+    name: str,
+    *,
+    now: datetime,
+    everything: bool = False,
+    jobs: Mapping[str, Job] = JOBS,
+) -> RunRecord:
+    """Runs the job to its end and returns what it did: ``done``, ``failed``, or ``skipped`` while another runs it.
+
+    A failure of the job is a value, not an exception. Raises ``NotFound`` for an unknown name and ``Unavailable`` when
+    even the row cannot be written.
+    """
+    job = jobs.get(name)
+    if job is None:
+        raise NotFound("job", f"{name!r}; there are {', '.join(jobs)}")
+    async with runs.job_lock(db, name) as got:
+        if not got:
+            return RunRecord(id=0, job=name, started_at=now, ended_at=now, state="skipped")
+        async with db.transaction() as conn:
+            run = await runs.start(conn, name)
+        counts, error = await _outcome(db, job, Order(now=now, run_id=run.id, everything=everything))
+        async with db.transaction() as conn:
+            run = await runs.finish(
+                conn, run.id, state="failed" if error else "done", counts=counts, error=error
+            )
+            await runs.prune(conn, name, kept=RUNS_KEPT_MAX)
+            await announce(conn, "job")
+    return run
+
+
+async def _outcome(db: Database, job: Job, order: Order) -> tuple[Mapping[str, int], str]:
+    """Counts and an empty text, or no counts and what to tell people."""
+    about = {"job": job.name, "run": order.run_id}
+    try:
+        counts = await job.work(db, order)
+    except UllageError as error:
+        _log.warning("a job could not be done", extra=fields(**about, reason=str(error)))
+        return {}, str(error)
+    except Exception:  # noqa: BLE001 - whatever a job does wrong, its row says that it failed
+        incident = secrets.token_hex(4)
+        _log.exception("a job failed unexpectedly", extra=fields(**about, incident=incident))
+        return {}, f"unexpected failure {incident}; the aggregator's log says more"
+    _log.info("job done", extra=fields(**about, **counts))
+    return counts, ""
