@@ -34,3 +34,11 @@ def test_the_generated_code_is_fresh() -> None:
         [sys.executable, ROOT / "proto/generate.py", "--check"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_licence_of_every_locked_package_is_listed() -> None:
+    locked = set(re.findall(r"^([a-z0-9-]+)==", LOCK, flags=re.MULTILINE))
+    listed = re.findall(
+        r"^\| ([a-z0-9-]+) \| .+ \| .+ \|$", (ROOT / "LICENSES.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert sorted(listed) == sorted({"package", *locked})
