@@ -1,0 +1,116 @@
+"""``ullage``: on a terminal the screens, with a subcommand their headless twin.
+
+Nothing here imports Textual before the screens are really wanted, so commands start quickly.
+"""
+
+import os
+import signal
+import sys
+
+import click
+
+from tui.cli import acts, check, lists
+from tui.cli.session import EXIT_INTERRUPTED, EXIT_USAGE, Failure, say
+from tui.settings import Given, SettingsError, load
+
+_EPILOG = """\b
+Settings, the first that is given counts:
+  --address HOST:PORT   ULLAGE_ADDRESS    address  in ~/.config/ullage/config.toml
+  --ca FILE             ULLAGE_CA         ca
+  --key-file FILE       ULLAGE_KEY_FILE   key_file   (or the key itself in ULLAGE_KEY)
+
+\b
+Examples:
+  ullage                                        open the screens
+  ullage check                                  one line for monitoring
+  ullage assets list --unbound                  what is metered and not billed
+  ullage billing list --client acme --format csv > acme.csv
+  ullage assets list --format jsonl | jq -r .name
+
+Data goes to stdout, words to stderr. Exit codes: 0 ok, 1 refused or failed, 2 usage or configuration,
+3 aggregator not reachable, 130 interrupted; `ullage check` has those of Nagios.
+"""
+
+
+@click.group(invoke_without_command=True, epilog=_EPILOG, context_settings={"max_content_width": 110})
+@click.option("--address", metavar="HOST:PORT", help="The aggregator's listener for people.")
+@click.option("--ca", metavar="FILE", help="Certificate of the authority to trust (ca.crt).")
+@click.option("--key-file", metavar="FILE", help="File with your API key. The key itself is never an option.")
+@click.version_option(package_name="ullage", prog_name="ullage")
+@click.pass_context
+def cli(context: click.Context, address: str | None, ca: str | None, key_file: str | None) -> None:
+    """Usage metering and billing: what is used, by whom, under which agreement, and what it costs.
+
+    Without a subcommand, on a terminal: the screens. Press ? there for the keys.
+    """
+    context.obj = Given(address=address, ca=ca, key_file=key_file)
+    if context.invoked_subcommand is None:
+        sys.exit(_open_screens(context.obj))
+
+
+for command in (
+    check.check,
+    lists.dashboard,
+    lists.clients,
+    lists.assets,
+    lists.buckets,
+    lists.billing,
+    lists.projections,
+    lists.unit_types,
+    lists.assignment_rules,
+    lists.agents,
+    lists.jobs,
+):
+    cli.add_command(command)
+# The acts attached themselves to the nouns' groups when they were imported.
+_ = acts
+
+
+def _has_terminal() -> bool:
+    """Textual reads stdin and draws on stderr, and does so even where there is no terminal."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in {"", "dumb"}
+
+
+def _open_screens(given: Given) -> int:
+    """Runs the terminal program; without a terminal the one line of ``check``."""
+    try:
+        settings = load(given)
+    except SettingsError as error:
+        raise Failure(str(error), EXIT_USAGE) from None
+    if not _has_terminal():
+        _, line = check.examine()
+        click.echo(line)
+        say("There is no terminal here for the screens; `ullage --help` lists what works without one.")
+        return EXIT_USAGE
+    # Some parents have it ignored; a program on a closed terminal would go on for ever.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    from tui.app import UllageApp
+    from tui.client import Aggregator
+
+    app = UllageApp(Aggregator(settings))
+    app.run()
+    return app.return_code or 0
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        code = cli.main(prog_name="ullage", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except Failure as failure:
+        for line in str(failure).splitlines():
+            say(f"ullage: {line}")
+        sys.exit(failure.code)
+    except click.Abort:
+        sys.exit(EXIT_INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader has seen enough; nothing is left to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

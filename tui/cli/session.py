@@ -1,0 +1,84 @@
+"""What every command does: find the settings, dial, run, and turn what goes wrong into words and an exit code.
+
+0 ok · 1 refused or failed · 2 usage or configuration · 3 aggregator not reachable · 130 interrupted.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import click
+
+from tui.client import Aggregator, Page
+from tui.failures import CallFailed, Kind
+from tui.format import clean
+from tui.settings import Given, SettingsError, load
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_AWAY = 3
+EXIT_INTERRUPTED = 130
+# A line on stderr.
+WORDS_CHARACTERS_MAX = 1000
+
+Result = TypeVar("Result")
+
+_EXIT = {
+    Kind.SETTINGS: EXIT_USAGE,
+    Kind.REFUSED: EXIT_FAILED,
+    Kind.DENIED: EXIT_FAILED,
+    Kind.AWAY: EXIT_AWAY,
+    Kind.FAILED: EXIT_FAILED,
+}
+
+
+class Failure(Exception):
+    """Ends the command with this text on stderr, a line a sentence, and this exit code."""
+
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def say(words: str) -> None:
+    """Words for the person, apart from the data; nothing in them is interpreted by the terminal."""
+    for line in words.splitlines():
+        click.echo(clean(line, WORDS_CHARACTERS_MAX), err=True)
+
+
+def run(work: Callable[[Aggregator], Awaitable[Result]]) -> Result:
+    """The result of ``work`` with an aggregator dialled by the current command's settings."""
+    given = click.get_current_context().find_object(Given) or Given()
+    try:
+        settings = load(given)
+    except SettingsError as error:
+        raise Failure(str(error), EXIT_USAGE) from None
+
+    async def dialled() -> Result:
+        async with Aggregator(settings) as aggregator:
+            return await work(aggregator)
+
+    try:
+        return asyncio.run(dialled())
+    except CallFailed as error:
+        raise Failure(str(error), _EXIT[error.kind]) from None
+
+
+async def client_id(aggregator: Aggregator, named: str) -> int:
+    """The id of a client given by id or by name (any case); 0 for an empty text."""
+    if not named:
+        return 0
+    if named.isascii() and named.isdigit():
+        return int(named)
+    after = ""
+    while True:
+        reply = await aggregator.clients(Page(size=500, after=after), search=named)
+        for client in reply.clients:
+            if client.name.casefold() == named.casefold():
+                return client.id
+        after = reply.page.next
+        if not after:
+            raise CallFailed(
+                Kind.REFUSED,
+                f"There is no client named {named!r}; `ullage clients list --search …` shows what there is.",
+            )
