@@ -80,8 +80,17 @@ class Binaries:
 class EmbeddedServer:
     """The server of one data folder. Whoever started it stops it; a second user gets the DSN and leaves it alone."""
 
-    def __init__(self, data_dir: Path, *, fsync: bool = True, settings: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        fsync: bool = True,
+        settings: Mapping[str, str] | None = None,
+        temporary: bool = False,
+    ):
+        """`settings` are added to PostgreSQL's; a `temporary` folder is removed when its server has ended."""
         self.data_dir = data_dir.absolute()
+        self._temporary = temporary
         self._settings = {**SETTINGS, "fsync": "on" if fsync else "off", **(settings or {})}
         self._postmaster: Postmaster | None = None
 
@@ -204,9 +213,10 @@ class EmbeddedServer:
         log = self.data_dir / "postgresql.log"
         if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
             log.replace(log.with_suffix(".log.1"))
+        scratch = [sockets, self.data_dir] if self._temporary else [sockets]
         argv = (binaries.path("postgres"), "-D", _folder(self._pgdata, identity), *options)
         command = Command(argv=argv, identity=identity, cwd=str(self._pgdata))
-        return Postmaster(command, data=self._pgdata, log=log, scratch=[sockets])
+        return Postmaster(command, data=self._pgdata, log=log, scratch=scratch)
 
     def _initialise(self, binaries: Binaries, identity: Identity, private: Path) -> None:
         """Make a new cluster. It gets its final name only when whole, so a killed start leaves nothing half made."""
@@ -254,10 +264,10 @@ class EmbeddedServer:
 
 @contextlib.contextmanager
 def running(
-    data_dir: Path, *, fsync: bool = True, settings: Mapping[str, str] | None = None
+    data_dir: Path, *, fsync: bool = True, settings: Mapping[str, str] | None = None, temporary: bool = False
 ) -> Iterator[str]:
     """The DSN of a server on `data_dir`, started if it was not running and then stopped at the end."""
-    with EmbeddedServer(data_dir, fsync=fsync, settings=settings) as server:
+    with EmbeddedServer(data_dir, fsync=fsync, settings=settings, temporary=temporary) as server:
         yield server.dsn
 
 

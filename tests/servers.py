@@ -7,7 +7,6 @@ database that was migrated once (about 20 ms). Not responsible for what is in th
 import asyncio
 import os
 import secrets
-import shutil
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -135,8 +134,8 @@ class Servers:
             dsn = self._stack.enter_context(timescaledb_running(for_tests=True))
         else:
             folder = Path(tempfile.mkdtemp(prefix="ullage-test-"))
-            self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            dsn = self._stack.enter_context(embedded_running(folder, fsync=False, settings=PLAIN_SETTINGS))
+            plain = embedded_running(folder, fsync=False, settings=PLAIN_SETTINGS, temporary=True)
+            dsn = self._stack.enter_context(plain)
         server = Server(kind, dsn)
         self._stack.callback(server.close)
         if kind == "timescaledb" and not server.offers_timescaledb():
