@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString, Self, TypeVar
 
-from psycopg import AsyncConnection, InterfaceError, OperationalError
+from psycopg import AsyncConnection, InterfaceError, OperationalError, ProgrammingError
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from aggregator.errors import Unavailable
+from aggregator.errors import Invalid, Unavailable
 
 Params = Mapping[str, Any] | Sequence[Any] | None
 Connection = AsyncConnection[tuple[Any, ...]]
@@ -63,9 +63,7 @@ class Database:
             async with self._pool.connection() as conn:
                 yield conn
         except (OperationalError, InterfaceError, PoolTimeout) as error:
-            raise Unavailable(
-                "the database is away or busy; try again in a moment"
-            ) from error
+            raise Unavailable("the database is away or busy; try again in a moment") from error
 
     @asynccontextmanager
     async def dedicated(self) -> AsyncIterator[Connection]:
@@ -81,17 +79,21 @@ class Database:
 
 
 def session_dsn(dsn: str) -> str:
-    """The DSN with the session settings that all our statements rely on."""
-    return make_conninfo(
-        dsn,
-        application_name="ullage",
-        options="-c timezone=UTC -c synchronous_commit=on -c statement_timeout=0",
-    )
+    """The DSN with the session settings that all our statements rely on.
+
+    Raises ``Invalid``, without repeating what may be a password, for a text that is no DSN.
+    """
+    try:
+        return make_conninfo(
+            dsn,
+            application_name="ullage",
+            options="-c timezone=UTC -c synchronous_commit=on -c statement_timeout=0",
+        )
+    except ProgrammingError:
+        raise Invalid("database.dsn", "is no PostgreSQL DSN; write postgresql://user@host/name") from None
 
 
-async def fetch_all(
-    conn: Connection, shape: type[T], query: LiteralString, params: Params = None
-) -> list[T]:
+async def fetch_all(conn: Connection, shape: type[T], query: LiteralString, params: Params = None) -> list[T]:
     """All rows, each loaded into ``shape`` by column name."""
     async with conn.cursor(row_factory=class_row(shape)) as cursor:
         await cursor.execute(query, params)
@@ -107,9 +109,7 @@ async def fetch_one(
         return await cursor.fetchone()
 
 
-async def fetch_value(
-    conn: Connection, query: LiteralString, params: Params = None
-) -> Any:
+async def fetch_value(conn: Connection, query: LiteralString, params: Params = None) -> Any:
     """First column of the first row, or None."""
     row = await (await conn.execute(query, params)).fetchone()
     return None if row is None else row[0]

@@ -1,0 +1,1 @@
+"""The aggregator's command line, by noun."""
