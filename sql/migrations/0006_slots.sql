@@ -1,0 +1,211 @@
+-- serves_from: 1
+-- The one place that says what a slot holds: the roll-up saves it, a run whose cutoff is older than a slot computes it.
+
+-- The slots (agents[i], widths[i], slots[i]) as the ticks stored by `stored_by` give them; a slot in which nothing
+-- happened is left out. `readings` counts what was folded. No slot may be named twice. The answer depends on the
+-- readings alone, not on the order in which they were stored, and on no setting.
+--
+-- A level belongs to the slot of its tick. An amount belongs to the whole span (since, ticked_at]: within one slot it is
+-- taken whole; across borders it is divided by time in whole steps, and the last slot gets what is left.
+-- Quantities are steps, spans are microseconds; products are taken in numeric, which does not overflow. A total beyond
+-- bigint, which no honest agent reaches, stops at its end.
+create function slots_of(agents bigint[], widths smallint[], slots integer[], stored_by timestamptz)
+returns table (
+    agent_id bigint, width smallint, slot integer,
+    series integer[], n integer[], total bigint[], low bigint[], high bigint[], last bigint[],
+    reported smallint[], stored_max timestamptz, readings bigint
+)
+language sql stable
+-- Estimates for unnested arrays are guesses, and a guess of one row makes nested loops over thousands: joins are by hash.
+set enable_nestloop = off
+set enable_mergejoin = off
+set jit = off
+set work_mem = '96MB'
+as $$
+with wanted as materialized (
+    select
+        asked.w::integer, asked.agent_id, asked.width, asked.slot, asked.width / 5 as units,
+        slot_start(asked.slot) as starts, slot_start(asked.slot + asked.width / 5) as ends
+    from unnest(agents, widths, slots) with ordinality as asked (agent_id, width, slot, w)
+),
+-- Slots that follow one another within the hour are read from `tick` in one go.
+islands as materialized (
+    select
+        agent_id, width, min(units) as units, min(slot) as from_slot, max(slot) as to_slot,
+        min(starts) as starts, max(ends) as ends
+    from (
+        select *, count(*) filter (where far_from_last) over (partition by agent_id, width order by slot) as island
+        from (
+            select
+                *,
+                slot - lag(slot, 1, slot) over (partition by agent_id, width order by slot) > 12 as far_from_last
+            from wanted
+        ) as marked
+    ) as numbered
+    group by agent_id, width, island
+),
+-- `offset 0` keeps the index scan per island, whatever the statistics say. The first part finds what lies in the island
+-- or reaches into it from the hour after; the second, by its own small index, what reaches further.
+ticks as materialized (
+    select
+        i.agent_id, i.width, i.units, i.from_slot, i.to_slot,
+        t.ticked_at, t.since, t.stored_at, t.reported, t.series, t.value,
+        floor(extract(epoch from t.ticked_at - interval '1 microsecond') / (300 * i.units))::integer * i.units as slot
+    from islands as i
+    cross join lateral (
+        (
+            select * from tick as near
+            where near.agent_id = i.agent_id
+                and near.ticked_at > i.starts and near.ticked_at <= i.ends + interval '1 hour'
+                and (near.ticked_at <= i.ends or near.since < i.ends)
+                and near.stored_at <= stored_by
+            offset 0
+        )
+        union all
+        (
+            select * from tick as far
+            where far.agent_id = i.agent_id
+                and far.ticked_at > i.ends + interval '1 hour' and far.since < i.ends
+                and far.ticked_at - far.since > interval '1 hour'
+                and far.stored_at <= stored_by
+            offset 0
+        )
+    ) as t
+),
+-- Ticks of an agent mostly carry the same series in the same order, so that what these are is looked up once for all.
+-- kind: 0 belongs to slots of the other width, 1 level, 2 amount.
+layouts as materialized (
+    select seen.width, seen.series, known.kind, 2 = any(known.kind) as has_amounts
+    from (select distinct ticks.width, ticks.series from ticks) as seen
+    cross join lateral (
+        select
+            array_agg(
+                case when u.slot_minutes <> seen.width then 0 when u.kind = 'level' then 1 else 2 end
+                order by item.place
+            ) as kind
+        from unnest(seen.series) with ordinality as item (id, place)
+        join series as s on s.id = item.id
+        join unit_type as u on u.id = s.unit_type_id
+    ) as known
+),
+-- Ticks whose amounts were consumed across a border, once per wanted slot that they reach into.
+shares as materialized (
+    select
+        w.w, t.ticked_at, t.stored_at, t.series, t.value, l.kind,
+        w.slot = t.slot as is_last,
+        extract(epoch from t.ticked_at - t.since) * 1000000 as span,
+        extract(epoch from w.ends - greatest(w.starts, t.since)) * 1000000 as overlap,
+        extract(epoch from slot_start(t.since_slot + t.units) - t.since) * 1000000 as overlap_first,
+        t.units * 300000000::bigint as overlap_whole,
+        (t.slot - t.since_slot) / t.units - 1 as whole_slots
+    from (
+        select
+            crossing.*,
+            generate_series(greatest(since_slot, from_slot), least(slot, to_slot), units) as reached_slot
+        from (
+            select *, floor(extract(epoch from since) / (300 * units))::integer * units as since_slot from ticks
+        ) as crossing
+        where since_slot < slot
+    ) as t
+    join layouts as l on l.width = t.width and l.series = t.series and l.has_amounts
+    join wanted as w on w.agent_id = t.agent_id and w.width = t.width and w.slot = t.reached_slot
+),
+-- Ticks in the slot of their time. `plain`: all ticks of the slot carry the same series and none is divided, so
+-- that the last values are those of the newest tick.
+inside as materialized (
+    select
+        w.w, t.ticked_at, t.stored_at, t.reported, t.series, t.value, l.kind,
+        t.since >= w.starts as amounts_whole,
+        t.ticked_at = max(t.ticked_at) over in_slot as newest,
+        min(t.series) over in_slot = max(t.series) over in_slot and w.w not in (select shares.w from shares) as plain
+    from ticks as t
+    join wanted as w on w.agent_id = t.agent_id and w.width = t.width and w.slot = t.slot
+    join layouts as l on l.width = t.width and l.series = t.series
+    window in_slot as (partition by w.w)
+),
+pieces as (
+    select w, series, value, plain and newest as decides_last, case when not plain then ticked_at end as ticked_at
+    from (
+        select
+            w, unnest(series) as series, unnest(value) as value, unnest(kind) as kind,
+            amounts_whole, newest, plain, ticked_at
+        from inside
+    ) as reading
+    where kind = 1 or kind = 2 and amounts_whole
+    union all
+    select
+        w, series,
+        case
+            when is_last
+                then value - div(value * overlap_first, span) - whole_slots * div(value::numeric * overlap_whole, span)
+            else div(value * overlap, span)
+        end::bigint,
+        false, ticked_at
+    from (
+        select
+            w, unnest(series) as series, unnest(value) as value, unnest(kind) as kind,
+            is_last, span, overlap, overlap_first, overlap_whole, whole_slots, ticked_at
+        from shares
+    ) as reading
+    where kind = 2
+),
+-- sum(bigint) would count in numeric, three times slower; sums of the two halves of each value fit into bigint. The
+-- lower half is moved by 2^31 to fit its type.
+cells as (
+    select
+        w, series, count(*) as n, min(value) as low, max(value) as high,
+        sum((value >> 32)::integer) as upper_half,
+        sum(((value & 4294967295) - 2147483648)::integer) as lower_half,
+        coalesce(
+            max(value) filter (where decides_last),
+            (
+                max(array[(extract(epoch from ticked_at) * 1000000)::bigint, value])
+                filter (where ticked_at is not null)
+            )[2]
+        ) as last
+    from (select * from pieces order by w, series offset 0) as sorted
+    group by w, series
+),
+folded as (
+    select
+        w,
+        array_agg(series order by series) as series,
+        array_agg(n::integer order by series) as n,
+        array_agg(
+            case
+                when upper_half + n < 2147483647 then (upper_half << 32) + lower_half + (n << 31)
+                else least(
+                    upper_half * 4294967296::numeric + lower_half + n * 2147483648::numeric, 9223372036854775807
+                )::bigint
+            end
+            order by series
+        ) as total,
+        array_agg(low order by series) as low,
+        array_agg(high order by series) as high,
+        array_agg(last order by series) as last,
+        sum(n)::bigint as readings
+    from cells
+    group by w
+),
+answered as (
+    select w, array_agg(distinct source_type order by source_type) as reported
+    from (select distinct w, reported from inside) as list
+    cross join lateral unnest(list.reported) as item (source_type)
+    group by w
+),
+touching as (
+    select w, max(stored_at) as stored_max
+    from (select w, stored_at from inside union all select w, stored_at from shares) as part
+    group by w
+)
+select
+    w.agent_id, w.width, w.slot,
+    coalesce(folded.series, '{}'), coalesce(folded.n, '{}'), coalesce(folded.total, '{}'),
+    coalesce(folded.low, '{}'), coalesce(folded.high, '{}'), coalesce(folded.last, '{}'),
+    coalesce(answered.reported, '{}'), touching.stored_max, coalesce(folded.readings, 0)
+from touching
+join wanted as w on w.w = touching.w
+left join folded on folded.w = touching.w
+left join answered on answered.w = touching.w
+where folded.w is not null or answered.w is not null
+$$;
