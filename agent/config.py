@@ -1,0 +1,205 @@
+"""The agent's configuration file: TOML, every key known, every problem named at once with its remedy.
+
+Nothing is read from the files it names; that is credentials.py.
+"""
+
+import fnmatch
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from agent.collectors import COLLECTORS
+from agent.credentials import Files
+from agent.snapshot import TEXT_CHARACTERS_MAX
+
+INTERVAL_SECONDS_DEFAULT = 60
+INTERVAL_SECONDS_MAX = 3_600
+PROCESS_GROUPS_MAX = 200
+GLOBS_PER_GROUP_MAX = 50
+_PORT_MAX = 65_535
+_REQUIRED = object()
+
+
+class Invalid(Exception):
+    """The configuration cannot be used; one text per problem."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A configuration without problems; paths are absolute."""
+
+    address: str
+    files: Files
+    interval_seconds: int
+    collectors: tuple[str, ...]
+    process_groups: Mapping[str, tuple[str, ...]]
+    spool_directory: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """``remedy`` completes a sentence about what is wrong; ``check`` returns a further problem or nothing."""
+
+    type: Any
+    remedy: str
+    default: object = _REQUIRED
+    check: Callable[[Any], str] | None = None
+
+
+def _address_problem(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    good = host and port.isascii() and port.isdigit() and 0 < int(port) <= _PORT_MAX and "/" not in host
+    # An IPv6 address needs brackets, or its last group would be taken for the port.
+    bare = ":" in host and not (host.startswith("[") and host.endswith("]"))
+    return "" if good and not bare else f"{address!r} is not host:port"
+
+
+def _collectors_problem(names: list[str]) -> str:
+    unknown = sorted(set(names) - set(COLLECTORS))
+    if unknown:
+        return f"unknown: {', '.join(map(repr, unknown))}"
+    return "a collector is listed twice" if len(set(names)) != len(names) else ""
+
+
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+_TABLES: Mapping[str, Mapping[str, _Key]] = {
+    "aggregator": {
+        "address": _Key(
+            _Text, 'give the aggregator\'s listener for agents as "host:port"', check=_address_problem
+        ),
+        "ca": _Key(_Text, "give the path of the authority's certificate (ca.crt)"),
+        "certificate": _Key(_Text, "give the path of this agent's certificate"),
+        "key": _Key(_Text, "give the path of this agent's private key"),
+    },
+    "collect": {
+        "interval_seconds": _Key(
+            Annotated[int, msgspec.Meta(ge=1, le=INTERVAL_SECONDS_MAX)],
+            f"give whole seconds, 1 to {INTERVAL_SECONDS_MAX}",
+            default=INTERVAL_SECONDS_DEFAULT,
+        ),
+        "collectors": _Key(
+            Annotated[list[str], msgspec.Meta(min_length=1)],
+            f"list one or more of {', '.join(COLLECTORS)}",
+            default=tuple(COLLECTORS),
+            check=_collectors_problem,
+        ),
+    },
+    "spool": {"directory": _Key(_Text, "give the folder that belongs to this agent alone")},
+}
+_GROUPS = "process_groups"
+_GLOBS = Annotated[list[_Text], msgspec.Meta(min_length=1, max_length=GLOBS_PER_GROUP_MAX)]
+
+
+def load(path: Path) -> Config:
+    """Raises ``Invalid`` with everything that is wrong with the file."""
+    try:
+        tree = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise Invalid([f"{path} cannot be read: {error.strerror}: name the file with --config"]) from error
+    except UnicodeDecodeError as error:
+        raise Invalid([f"{path} is not UTF-8 text: save it as UTF-8"]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise Invalid([f"{path} is not TOML: {error}"]) from error
+    return parse(tree, folder=path.resolve().parent)
+
+
+def parse(tree: Mapping[str, Any], *, folder: Path) -> Config:
+    """Relative paths are taken from ``folder``. Raises ``Invalid`` with all problems."""
+    problems: list[str] = []
+    for name in tree:
+        if name not in _TABLES and name != _GROUPS:
+            problems.append(f"{name}: unknown table{_meant(name, [*_TABLES, _GROUPS])}: correct or remove it")
+    values = {
+        (name, key): value
+        for name, keys in _TABLES.items()
+        for key, value in _table(name, tree.get(name, {}), keys, problems).items()
+    }
+    groups = _groups(tree.get(_GROUPS, {}), problems)
+    if problems:
+        raise Invalid(problems)
+    return Config(
+        address=values["aggregator", "address"],
+        files=Files(*(folder / values["aggregator", key] for key in ("ca", "certificate", "key"))),
+        interval_seconds=values["collect", "interval_seconds"],
+        collectors=tuple(values["collect", "collectors"]),
+        process_groups=groups,
+        spool_directory=folder / values["spool", "directory"],
+    )
+
+
+def _table(name: str, table: object, keys: Mapping[str, _Key], problems: list[str]) -> dict[str, Any]:
+    """The values of one table's known keys; those with a problem are missing."""
+    if not isinstance(table, dict):
+        problems.append(f"{name}: must be a table: write [{name}] above its keys")
+        return {}
+    for key in table:
+        if key not in keys:
+            problems.append(f"{name}.{key}: unknown key{_meant(key, keys)}: correct or remove it")
+    values: dict[str, Any] = {}
+    for key, rule in keys.items():
+        value = table.get(key, rule.default)
+        if value is _REQUIRED:
+            problems.append(f"{name}.{key}: missing: {rule.remedy}")
+            continue
+        problem = _mistake(value, rule.type) if key in table else ""
+        if not problem and rule.check is not None:
+            problem = rule.check(value)
+        if problem:
+            problems.append(f"{name}.{key}: {problem}: {rule.remedy}")
+        else:
+            values[key] = value
+    return values
+
+
+def _groups(table: object, problems: list[str]) -> dict[str, tuple[str, ...]]:
+    remedy = 'write name = ["glob of a process name", …]'
+    if not isinstance(table, dict):
+        problems.append(f"{_GROUPS}: must be a table: {remedy} below [{_GROUPS}]")
+        return {}
+    if len(table) > PROCESS_GROUPS_MAX:
+        problems.append(f"{_GROUPS}: {len(table)} groups: at most {PROCESS_GROUPS_MAX}")
+    groups: dict[str, tuple[str, ...]] = {}
+    for name, globs in table.items():
+        if not name or len(name) > TEXT_CHARACTERS_MAX or not name.isprintable():
+            problems.append(
+                f"{_GROUPS}.{name!r}: a name has 1 to {TEXT_CHARACTERS_MAX} printable characters: shorten it"
+            )
+        elif problem := _mistake(globs, _GLOBS) or _glob_problem(globs):
+            problems.append(f"{_GROUPS}.{name}: {problem}: {remedy}")
+        else:
+            groups[name] = tuple(globs)
+    return groups
+
+
+def _glob_problem(globs: list[str]) -> str:
+    for glob in globs:
+        try:
+            re.compile(fnmatch.translate(glob))
+        except re.error as error:
+            return f"{glob!r} is no glob ({error})"
+    return ""
+
+
+def _mistake(value: object, wanted: Any) -> str:
+    try:
+        msgspec.convert(value, wanted)
+    except msgspec.ValidationError as error:
+        # msgspec says where inside the value; the key is named by the caller.
+        return str(error).replace(" - at `$`", "").replace("`", "'")
+    return ""
+
+
+def _meant(word: str, known: Any) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
