@@ -1,0 +1,244 @@
+"""Collects the batches of many agents into groups and commits one after the other, with a bounded queue in front.
+
+What is stored and how is group.py's; this is responsible for who waits, for how long, and for what is said when the database
+is away or a batch spoils its group. Nothing is acknowledged before it is committed, and nothing is kept in memory instead.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from logging import getLogger
+
+import psycopg
+
+import sql
+from aggregator.errors import Unavailable
+from aggregator.ingest.admit import Admitted
+from aggregator.ingest.group import RETRY_MS, Offered, keep_rejected, store_group
+from aggregator.store.database import Database
+from ullage.log import fields
+from ullage.v1 import ingest_pb2
+
+_Q = sql.queries("ingest")
+_log = getLogger(__name__)
+
+QUEUE_BATCHES_MAX = 2_048
+QUEUE_BYTES_MAX = 64 * 1024 * 1024
+GROUP_BATCHES_MAX = 512
+GROUP_READINGS_MAX = 250_000
+# How long an agent's stream is held up by a full queue before it is told to come back.
+SUBMIT_SECONDS_MAX = 5.0
+# A group that takes longer counts as failed: the retry finds out what became of it.
+GROUP_SECONDS_MAX = 60.0
+PROBE_SECONDS = 1.0
+STOP_SECONDS_MAX = 10.0
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    batch: Offered
+    answer: asyncio.Future[ingest_pb2.Ack] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    @property
+    def readings(self) -> int:
+        content = self.batch.content
+        return content.totals.read if isinstance(content, Admitted) else 0
+
+    def settle(self, answer: ingest_pb2.Ack) -> None:
+        # Already done only when whoever waited went away and cancelled it.
+        if not self.answer.done():
+            self.answer.set_result(answer)
+
+
+class Committer:
+    """The one queue into the database. Begin with ``await start()``, end with ``await stop()``."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._queue: deque[_Waiting] = deque()
+        self._bytes = 0
+        self._work = asyncio.Event()
+        self._room = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._ready = False
+        # How often the database came back after it had been away.
+        self.recoveries = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether batches are taken: started, and the database answered when last asked."""
+        return self._ready and not self._stopping
+
+    async def start(self) -> None:
+        """Begins to commit. The database need not be there yet."""
+        self._ready = await self._answers()
+        self._task = asyncio.create_task(self._run(), name="ingest-committer")
+
+    async def stop(self) -> None:
+        """Commits what is queued, then ends; what is left after ``STOP_SECONDS_MAX`` is answered BUSY."""
+        self._stopping = True
+        self._work.set()
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=STOP_SECONDS_MAX)
+            self._task.cancel()
+            self._task = None
+        self._answer_all_busy()
+
+    async def submit(self, batch: Offered) -> asyncio.Future[ingest_pb2.Ack]:
+        """Queues a batch; the future is its acknowledgement.
+
+        Waits while the queue is full, which holds up the agent's stream: back-pressure reaches the agent itself.
+        """
+        waiting = _Waiting(batch)
+        try:
+            async with asyncio.timeout(SUBMIT_SECONDS_MAX):
+                while self.ready and self._full():
+                    self._room.clear()
+                    await self._room.wait()
+        except TimeoutError:
+            waiting.settle(busy(batch, "the database is slow; keep the batch and offer it again"))
+            return waiting.answer
+        if not self.ready:
+            waiting.settle(busy(batch, "the database is away; keep the batch and offer it again"))
+            return waiting.answer
+        self._queue.append(waiting)
+        self._bytes += len(batch.payload)
+        self._work.set()
+        return waiting.answer
+
+    def _full(self) -> bool:
+        return len(self._queue) >= QUEUE_BATCHES_MAX or self._bytes >= QUEUE_BYTES_MAX
+
+    async def _run(self) -> None:
+        while True:
+            if not self._ready:
+                await self._recover()
+            await self._work.wait()
+            if not self._queue and self._stopping:
+                return
+            self._work.clear()
+            while self._queue and self._ready:
+                await self._commit(self._next_group())
+
+    def _next_group(self) -> list[_Waiting]:
+        group: list[_Waiting] = []
+        readings = 0
+        while self._queue and len(group) < GROUP_BATCHES_MAX and readings < GROUP_READINGS_MAX:
+            waiting = self._queue.popleft()
+            self._bytes -= len(waiting.batch.payload)
+            readings += waiting.readings
+            group.append(waiting)
+        self._room.set()
+        return group
+
+    async def _commit(self, group: list[_Waiting]) -> None:
+        """Answers every batch of the group, whatever happens."""
+        try:
+            answers = await self._store([waiting.batch for waiting in group])
+        except (Unavailable, TimeoutError) as error:
+            self._lose_database(group, error)
+        except asyncio.CancelledError:
+            self._answer_busy(group)
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, each batch gets an answer
+            _log.exception("group failed", extra=fields(batches=len(group)))
+            if len(group) == 1:
+                await self._fail_alone(group[0], error)
+            else:
+                await self._commit_singly(group)
+        else:
+            for waiting, answer in zip(group, answers, strict=True):
+                waiting.settle(answer)
+
+    async def _commit_singly(self, group: list[_Waiting]) -> None:
+        for i, waiting in enumerate(group):
+            if not self._ready:
+                self._answer_busy(group[i:])
+                return
+            await self._commit([waiting])
+
+    async def _store(self, batches: list[Offered]) -> list[ingest_pb2.Ack]:
+        async with asyncio.timeout(GROUP_SECONDS_MAX), self._db.transaction() as conn:
+            return await store_group(conn, batches)
+
+    async def _fail_alone(self, waiting: _Waiting, error: Exception) -> None:
+        """A batch that spoils a group of its own: refused where its data is at fault, else it may come again."""
+        batch = waiting.batch
+        about = fields(agent_id=batch.agent_id, epoch=batch.epoch.hex(), seq=batch.seq)
+        if not is_fault_of_data(error):
+            _log.error("batch could not be stored", extra=about)
+            waiting.settle(
+                busy(batch, "this aggregator failed on the batch; its log says why", after_ms=60_000)
+            )
+            return
+        _log.error("batch refused: the database does not take it", extra=about)
+        reason = "the database does not take this content"
+        try:
+            async with asyncio.timeout(GROUP_SECONDS_MAX), self._db.transaction() as conn:
+                await keep_rejected(conn, batch, reason)
+        except (Unavailable, TimeoutError) as away:
+            self._lose_database([waiting], away)
+            return
+        except psycopg.Error as other:
+            # A refused batch without its record would be lost silently; the agent keeps it instead.
+            _log.error("refused batch could not be kept", exc_info=other, extra=about)
+            waiting.settle(
+                busy(batch, "this aggregator failed on the batch; its log says why", after_ms=60_000)
+            )
+            return
+        answer = ingest_pb2.Ack(epoch=batch.epoch, seq=batch.seq, reason=reason)
+        answer.outcome = ingest_pb2.OUTCOME_REFUSED
+        waiting.settle(answer)
+
+    def _lose_database(self, group: list[_Waiting], error: Exception) -> None:
+        cause = error.__cause__ or error
+        _log.warning(
+            "ingest: the database is away", extra=fields(cause=type(cause).__name__, batches=len(group))
+        )
+        self._ready = False
+        self._answer_busy(group)
+        self._answer_all_busy()
+
+    def _answer_all_busy(self) -> None:
+        self._answer_busy(list(self._queue))
+        self._queue.clear()
+        self._bytes = 0
+        self._room.set()
+
+    @staticmethod
+    def _answer_busy(group: list[_Waiting]) -> None:
+        for waiting in group:
+            waiting.settle(busy(waiting.batch, "the database is away; keep the batch and offer it again"))
+
+    async def _recover(self) -> None:
+        """Returns when the database answers, or when there is no more need of it."""
+        while not self._stopping:
+            if await self._answers():
+                _log.info("ingest: the database is back")
+                self.recoveries += 1
+                self._ready = True
+                return
+            await asyncio.sleep(PROBE_SECONDS)
+
+    async def _answers(self) -> bool:
+        try:
+            async with asyncio.timeout(GROUP_SECONDS_MAX), self._db.transaction() as conn:
+                await conn.execute(_Q["clock"])
+        except (Unavailable, TimeoutError):
+            return False
+        return True
+
+
+def busy(batch: Offered, reason: str, *, after_ms: int = RETRY_MS) -> ingest_pb2.Ack:
+    """Not now: nothing is known to be stored of it, and it may be offered again."""
+    answer = ingest_pb2.Ack(epoch=batch.epoch, seq=batch.seq, reason=reason, retry_after_ms=after_ms)
+    answer.outcome = ingest_pb2.OUTCOME_BUSY
+    return answer
+
+
+def is_fault_of_data(error: Exception) -> bool:
+    """Whether the content is to blame, rather than the database's state or this program."""
+    return isinstance(error, psycopg.DataError | psycopg.IntegrityError | ValueError | OverflowError)
