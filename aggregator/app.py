@@ -159,7 +159,7 @@ def _people_server(parts: Parts, *, reflect: bool) -> grpc.aio.Server:
     )
     inventory_pb2_grpc.add_InventoryServicer_to_server(InventoryService(db), server)
     billing_pb2_grpc.add_BillingServicer_to_server(BillingService(db, jobs), server)
-    insight_pb2_grpc.add_InsightServicer_to_server(InsightService(db, parts.changes), server)
+    insight_pb2_grpc.add_InsightServicer_to_server(InsightService(db, parts.changes, jobs), server)
     admin_pb2_grpc.add_AdminServicer_to_server(AdminService(db, jobs), server)
     health_pb2_grpc.add_HealthServicer_to_server(parts.health, server)
     if reflect:

@@ -33,6 +33,7 @@ class Scheduled:
     name: str
     description: str
     schedule: str
+    interval: timedelta
     next_run: datetime | None
 
 
@@ -83,9 +84,15 @@ class Jobs:
     def timetable(self) -> list[Scheduled]:
         """Every job with its schedule in words."""
         return [
-            Scheduled(job.name, job.description, f"every {self._seconds[job.name]} s", self._next(job.name))
+            Scheduled(
+                job.name,
+                job.description,
+                schedule=f"every {seconds} s",
+                interval=timedelta(seconds=seconds),
+                next_run=self._next(job.name),
+            )
             for job in self._jobs.values()
-            if job.name in self._seconds
+            if (seconds := self._seconds.get(job.name))
         ]
 
     async def run(self, name: str, *, everything: bool = False) -> RunRecord:

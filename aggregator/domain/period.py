@@ -90,11 +90,11 @@ class Cycle:
 
     def last_day(self, period: Period) -> date:
         """The local day that the period's last instant lies in."""
-        return (period.end - _INSTANT).astimezone(_zone(self.time_zone)).date()
+        return _last_day(period.end, self.time_zone)
 
     def reporting_month(self, period: Period) -> date:
-        """The calendar month that the period counts for, as its first day: that of the period's last local day."""
-        return self.last_day(period).replace(day=1)
+        """The calendar month that the period counts for, as its first day."""
+        return reporting_month(period.end, time_zone=self.time_zone)
 
     def first_instant(self, day: date) -> datetime:
         """The first instant of a local day, in UTC; if the zone left the day out, of the first day after it."""
@@ -111,6 +111,15 @@ class Cycle:
             return (day - self.anchor).days // (7 * self.count)
         months = (day.year - self.anchor.year) * _MONTHS_PER_YEAR + day.month - self.anchor.month
         return months // self.count
+
+
+def reporting_month(end: datetime, *, time_zone: str) -> date:
+    """The calendar month that a period with this end counts for, as its first day: that of its last local day."""
+    return _last_day(end, time_zone).replace(day=1)
+
+
+def _last_day(end: datetime, time_zone: str) -> date:
+    return (end - _INSTANT).astimezone(_zone(time_zone)).date()
 
 
 def _add_months(day: date, months: int) -> date:

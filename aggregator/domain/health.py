@@ -1,0 +1,118 @@
+"""How the system is doing, judged from a few figures, in words that say what to do.
+
+Knows no database and no scheduler: what was found is given to it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+SILENT_AFTER = timedelta(minutes=10)
+# A job is late when this many of its intervals have passed since it last did its work.
+INTERVALS_MISSED_MAX = 3
+UNBALANCED_LOOK_BACK = timedelta(hours=24)
+NAMES_MAX = 3
+
+OK, WARNING, CRITICAL = "ok", "warning", "critical"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What is to be judged. ``silent_names`` are the first few of the silent agents."""
+
+    agents: int
+    agents_silent: int
+    silent_names: Sequence[str]
+    quarantined: int
+    unbalanced_batches: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobHistory:
+    """A job of the timetable: ``state`` and the rest are of its newest run, None before the first.
+
+    ``done_at`` is when it last did its work to the end.
+    """
+
+    name: str
+    interval: timedelta
+    done_at: datetime | None
+    state: str | None
+    started_at: datetime | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """``state`` is ok, warning or critical; every problem is a sentence, the gravest first."""
+
+    state: str
+    problems: Sequence[str]
+
+
+def judge(figures: Figures, jobs: Iterable[JobHistory], *, now: datetime) -> Judgement:
+    """Critical where readings are unaccounted for, a warning for whatever else needs somebody."""
+    critical = list(_unbalanced(figures))
+    warnings = [*_jobs(jobs, now), *_silent(figures), *_quarantined(figures)]
+    state = CRITICAL if critical else WARNING if warnings else OK
+    return Judgement(state, [*critical, *warnings])
+
+
+def duration(span: timedelta) -> str:
+    """In the largest unit that fits twice or more: "90 s", "12 min", "3 h", "4 d"."""
+    seconds = max(0, int(span.total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _unbalanced(figures: Figures) -> Iterable[str]:
+    if figures.unbalanced_batches:
+        yield (
+            f"{_count(figures.unbalanced_batches, 'batch', 'batches')} of the last 24 hours with readings that were neither "
+            "stored nor quarantined: report it, and keep the agents' spools and the database as they are"
+        )
+
+
+def _jobs(jobs: Iterable[JobHistory], now: datetime) -> Iterable[str]:
+    for job in jobs:
+        if job.state == "failed":
+            yield f"the last run of {job.name} failed: {job.error or 'the log of the aggregator says why'}"
+            continue
+        limit = INTERVALS_MISSED_MAX * job.interval
+        since = job.done_at
+        if job.state == "running" and job.started_at is not None:
+            since = max(job.started_at, since or job.started_at)
+        if since is None:
+            yield f"{job.name} has never run: see whether an aggregator serves, and its log"
+        elif now - since > limit:
+            what = "is still running after" if job.state == "running" else "was last done"
+            ago = "" if job.state == "running" else " ago"
+            yield (
+                f"{job.name} {what} {duration(now - since)}{ago}, it is due every {duration(job.interval)}: "
+                "see whether an aggregator serves, and its log"
+            )
+
+
+def _silent(figures: Figures) -> Iterable[str]:
+    if figures.agents_silent:
+        names = ", ".join(figures.silent_names)
+        more = figures.agents_silent - len(figures.silent_names)
+        which = f"{names} and {more} more" if more > 0 else names
+        yield (
+            f"{figures.agents_silent} of {_count(figures.agents, 'agent', 'agents')} silent for more than "
+            f"{duration(SILENT_AFTER)} ({which}): run `ullage-agent check` there"
+        )
+
+
+def _quarantined(figures: Figures) -> Iterable[str]:
+    if figures.quarantined:
+        yield (
+            f"{_count(figures.quarantined, 'reading', 'readings')} in quarantine: not billed until somebody looks at why "
+            "(table quarantine, column reason)"
+        )
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"

@@ -1,0 +1,202 @@
+"""Figures over many clients: by reporting month, never added over currencies.
+
+Responsible for which month a cost belongs to, and for shares, changes and states. The sums over buckets are made by SQL
+(queries/insight.sql), which keeps apart what this file must tell apart.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from aggregator.domain.period import reporting_month
+from aggregator.domain.quantity import Unit, ratio
+from aggregator.domain.rate import PERCENT_PLACES
+
+MONTHS_SHOWN = 12
+TOP_CLIENTS_MAX = 10
+# No zone is further from UTC than this, so no month's end is either.
+ZONE_OFFSET_MAX = timedelta(days=1)
+
+_MONTHS_PER_YEAR = 12
+_SECONDS_PER_UNIT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedCost:
+    """What a client's periods with one end cost, or are projected to while they are open."""
+
+    client_id: int
+    client_name: str
+    time_zone: str
+    currency: str
+    period_end: datetime
+    cost: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class BilledCost:
+    """What all periods with one end cost, of the clients in one zone; ``provisional`` unless all are finalised."""
+
+    time_zone: str
+    currency: str
+    period_end: datetime
+    cost: Decimal
+    provisional: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TopClient:
+    """A client's share, in per cent, of what all clients of its currency are expected to pay."""
+
+    client_id: int
+    client_name: str
+    currency: str
+    cost: Decimal
+    share: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class MonthRevenue:
+    """What the periods of one reporting month cost in one currency."""
+
+    month: date
+    currency: str
+    revenue: Decimal
+    provisional: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MonthOverMonth:
+    """The last full month against the one before; ``percent`` is None when the month before has no revenue."""
+
+    currency: str
+    percent: Decimal | None
+    provisional: bool
+
+
+def current_month(now: datetime) -> date:
+    """First day of the current reporting month: where clients are compared, the calendar of UTC counts."""
+    return now.astimezone(UTC).date().replace(day=1)
+
+
+def months_back(month: date, count: int) -> date:
+    """First day of the month ``count`` months before."""
+    year, index = divmod(month.year * _MONTHS_PER_YEAR + month.month - 1 - count, _MONTHS_PER_YEAR)
+    return date(year, index + 1, 1)
+
+
+def ends_since(month: date) -> datetime:
+    """A time before the end of every period that counts for ``month``, in whatever zone."""
+    return datetime(month.year, month.month, 1, tzinfo=UTC) - ZONE_OFFSET_MAX
+
+
+def this_month(expected: Iterable[ExpectedCost], *, now: datetime) -> list[ExpectedCost]:
+    """Those whose period counts for the current reporting month."""
+    month = current_month(now)
+    return [cost for cost in expected if reporting_month(cost.period_end, time_zone=cost.time_zone) == month]
+
+
+def by_currency(expected: Iterable[ExpectedCost]) -> dict[str, Decimal]:
+    """Sums, the currencies in the order of their codes."""
+    sums: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for cost in expected:
+        sums[cost.currency] += cost.cost
+    return dict(sorted(sums.items()))
+
+
+def top_clients(expected: Sequence[ExpectedCost], *, limit: int = TOP_CLIENTS_MAX) -> list[TopClient]:
+    """The clients with the largest shares of their currency: within one currency those with the highest cost."""
+    whole = by_currency(expected)
+    sums: defaultdict[tuple[int, str, str], Decimal] = defaultdict(Decimal)
+    for cost in expected:
+        sums[cost.client_id, cost.client_name, cost.currency] += cost.cost
+    clients = [
+        TopClient(client_id, name, currency, cost, percent(cost, of=whole[currency]))
+        for (client_id, name, currency), cost in sums.items()
+    ]
+    # By the exact share, not by the rounded one; a currency without revenue comes last.
+    clients.sort(
+        key=lambda c: (-c.cost / whole[c.currency] if whole[c.currency] else 1, -c.cost, c.client_id)
+    )
+    return clients[:limit]
+
+
+def revenue(billed: Iterable[BilledCost], *, now: datetime) -> list[MonthRevenue]:
+    """The last reporting months, the current one included, oldest first.
+
+    A currency begins with its first month; a later one without any period is 0.
+    """
+    newest = current_month(now)
+    months = [months_back(newest, back) for back in reversed(range(MONTHS_SHOWN))]
+    sums: defaultdict[tuple[date, str], Decimal] = defaultdict(Decimal)
+    provisional: set[tuple[date, str]] = set()
+    for cost in billed:
+        month = reporting_month(cost.period_end, time_zone=cost.time_zone)
+        sums[month, cost.currency] += cost.cost
+        if cost.provisional:
+            provisional.add((month, cost.currency))
+    first = {currency: min(m for m, c in sums if c == currency) for _, currency in sums}
+    return [
+        MonthRevenue(
+            month, currency, sums.get((month, currency), Decimal(0)), (month, currency) in provisional
+        )
+        for month in months
+        for currency in sorted(first)
+        if month >= first[currency]
+    ]
+
+
+def month_over_month(months: Iterable[MonthRevenue], *, now: datetime) -> list[MonthOverMonth]:
+    """(last full month − the one before) ÷ the one before, for each currency that had revenue in either."""
+    newest = current_month(now)
+    last, before = months_back(newest, 1), months_back(newest, 2)
+    of = {(m.month, m.currency): m for m in months}
+    changes = []
+    for currency in sorted({currency for month, currency in of if month in (last, before)}):
+        latter, former = of.get((last, currency)), of.get((before, currency))
+        change = percent(latter.revenue - former.revenue, of=former.revenue) if latter and former else None
+        provisional = any(month.provisional for month in (latter, former) if month)
+        changes.append(MonthOverMonth(currency, change, provisional))
+    return changes
+
+
+def percent(part: Decimal, *, of: Decimal) -> Decimal | None:
+    """Per cent to two decimals, half away from zero; None of nothing."""
+    if of == 0:
+        return None
+    above, below = part.as_integer_ratio()
+    whole_above, whole_below = of.as_integer_ratio()
+    numerator, denominator = 100 * above * whole_below, below * whole_above
+    if denominator < 0:
+        numerator, denominator = -numerator, -denominator
+    return ratio(numerator, denominator, places=PERCENT_PLACES)
+
+
+def bucket_status(*, projected: Decimal | None, commit: Decimal | None) -> str:
+    """ "over" or "on-track"; empty without a commit or a projection. Equal to the commit is not over."""
+    if projected is None or not commit:
+        return ""
+    return "over" if projected > commit else "on-track"
+
+
+def reading_in_units(value: int, *, seconds: Decimal, unit: Unit) -> Decimal | None:
+    """A single reading in billed units; of a rate its mean over the ``seconds`` it is of, None where there are none."""
+    return _in_units(Decimal(value), unit=unit, seconds=seconds, count=1)
+
+
+def day_in_units(*, total: Decimal, readings: int, slots: int, unit: Unit) -> Decimal | None:
+    """A day's value for a chart: the mean of a level, the sum of an amount, of a rate its mean over measured slots."""
+    if unit.kind == "level":
+        return _in_units(total, unit=unit, seconds=Decimal(0), count=readings)
+    seconds = Decimal(slots * unit.width * _SECONDS_PER_UNIT)
+    return _in_units(total, unit=unit, seconds=seconds, count=1)
+
+
+def _in_units(steps: Decimal, *, unit: Unit, seconds: Decimal, count: int) -> Decimal | None:
+    divisor = unit.divisor * (seconds if unit.per == "second" else Decimal(count))
+    if divisor <= 0:
+        return None
+    (above, below), (over, under) = steps.as_integer_ratio(), divisor.as_integer_ratio()
+    return ratio(above * under, below * over, places=unit.precision)

@@ -1,0 +1,82 @@
+"""How the system itself is doing, for people: health, agents, jobs."""
+
+from importlib.metadata import version
+
+from aggregator.domain.health import Figures, JobHistory, judge
+from aggregator.rpc import caller, convert_insight
+from aggregator.rpc.server import Context
+from aggregator.rpc.timetable import Timetable
+from aggregator.store import health, runs
+from aggregator.store.database import Database
+from aggregator.store.snapshot import Snapshot, snapshot
+from ullage.v1 import admin_pb2, admin_pb2_grpc, billing_pb2, insight_pb2
+
+
+class AdminService(admin_pb2_grpc.AdminServicer):
+    """The servicer; who may call which method is decided before it is called."""
+
+    def __init__(self, db: Database, jobs: Timetable) -> None:
+        self._db = db
+        self._jobs = jobs
+
+    async def GetHealth(self, request: admin_pb2.GetHealthRequest, context: Context) -> insight_pb2.Health:
+        """The state, and what to look at."""
+        async with snapshot(self._db) as seen:
+            return await read_health(seen, self._jobs)
+
+    async def WhoAmI(self, request: admin_pb2.WhoAmIRequest, context: Context) -> admin_pb2.Identity:
+        """The caller by its key."""
+        who = caller.current()
+        return admin_pb2.Identity(key_name=who.key_name, role=who.role, server_version=version("ullage"))
+
+    async def ListAgents(
+        self, request: admin_pb2.ListAgentsRequest, context: Context
+    ) -> admin_pb2.ListAgentsReply:
+        """All agents by name."""
+        async with snapshot(self._db) as seen:
+            return admin_pb2.ListAgentsReply(
+                agents=[convert_insight.agent(row) for row in await health.agents(seen)]
+            )
+
+    async def ListJobs(self, request: admin_pb2.ListJobsRequest, context: Context) -> admin_pb2.ListJobsReply:
+        """The timetable of the aggregator that was asked, with the newest run of any aggregator."""
+        async with snapshot(self._db) as seen:
+            newest = {run.job: run for run in await runs.latest(seen.conn)}
+        jobs = [convert_insight.job(job, newest.get(job.name)) for job in self._jobs.timetable()]
+        return admin_pb2.ListJobsReply(jobs=jobs)
+
+    async def RunJob(self, request: admin_pb2.RunJobRequest, context: Context) -> billing_pb2.Run:
+        """Raises ``NotFound`` for a job that is not in the timetable."""
+        return convert_insight.run(await self._jobs.run(request.name))
+
+
+async def read_health(seen: Snapshot, jobs: Timetable) -> insight_pb2.Health:
+    """The judgement of what is in the database by the timetable of this aggregator."""
+    figures = await health.figures(seen)
+    done = await health.succeeded(seen)
+    newest = {run.job: run for run in await runs.latest(seen.conn)}
+    histories = []
+    for job in jobs.timetable():
+        last = newest.get(job.name)
+        histories.append(
+            JobHistory(
+                name=job.name,
+                interval=job.interval,
+                done_at=done.get(job.name),
+                state=last.state if last else None,
+                started_at=last.started_at if last else None,
+                error=last.error if last else "",
+            )
+        )
+    judgement = judge(
+        Figures(
+            agents=figures.agents,
+            agents_silent=figures.agents_silent,
+            silent_names=figures.silent_names,
+            quarantined=figures.quarantined,
+            unbalanced_batches=figures.unbalanced_batches,
+        ),
+        histories,
+        now=seen.now,
+    )
+    return convert_insight.health_message(figures, judgement, done)

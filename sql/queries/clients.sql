@@ -1,0 +1,41 @@
+-- Clients, as people list them.
+
+-- name: page
+-- Which clients, in which order: ids and sort keys of one page, and how many there are in all.
+with matching as not materialized (
+    select c.id,
+           case %(sort)s::text when 'name' then lower(c.name) collate "C" else '' end as txt,
+           case %(sort)s when 'buckets' then (select count(*) from bucket b where b.client_id = c.id) else 0 end
+               ::numeric as num,
+           case %(sort)s when 'created_at' then c.created_at else 'epoch' end as at
+    from client c
+    where %(search)s::text is null or lower(c.name) like lower(%(search)s)
+), page as (
+    select * from matching
+    where %(after_id)s::bigint is null
+       or (not %(descending)s::boolean and (txt, num, at, id)
+           > (%(after_text)s::text, %(after_number)s::numeric, %(after_time)s::timestamptz, %(after_id)s))
+       or (%(descending)s and (txt, num, at, id)
+           < (%(after_text)s::text, %(after_number)s::numeric, %(after_time)s::timestamptz, %(after_id)s))
+    order by case when not %(descending)s then txt end, case when %(descending)s then txt end desc,
+             case when not %(descending)s then num end, case when %(descending)s then num end desc,
+             case when not %(descending)s then at end, case when %(descending)s then at end desc,
+             case when not %(descending)s then id end, case when %(descending)s then id end desc
+    limit %(limit)s::integer
+)
+select (select count(*) from matching) as total,
+       array(select id from page) as ids,
+       array(select txt from page) as texts,
+       array(select num from page) as numbers,
+       array(select at from page) as times
+
+-- name: rows
+-- Costs are of the period that contains now.
+select c.id, c.name, c.currency, c.time_zone, c.cycle_unit, c.cycle_count, c.cycle_anchor, c.enabled, c.created_at,
+       (select count(*) from bucket b where b.client_id = c.id) as buckets,
+       (select count(*) from assignment x
+        where x.client_id = c.id and x.from_slot <= %(slot)s::integer and x.to_slot > %(slot)s) as assets,
+       (select sum(p.projected_cost) from bucket b join projection p on p.bucket_id = b.id
+        where b.client_id = c.id and p.period_start <= %(now)s::timestamptz and p.period_end > %(now)s) as projected_cost
+from client c
+where c.id = any (%(ids)s::bigint[])

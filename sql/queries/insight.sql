@@ -1,0 +1,42 @@
+-- Figures over many buckets. Which month a period belongs to is the domain's to say, so sums keep the period's end and the
+-- zone in which its last day is told.
+
+-- name: expected
+-- What clients' periods with an end after `since` will cost: the projection while they are open, the reading once they
+-- ended.
+select b.client_id, c.name as client_name, c.time_zone, f.currency, f.period_end, sum(f.cost) as cost
+from (
+    select p.bucket_id, p.period_end, p.currency, p.projected_cost as cost
+    from projection p
+    where p.period_end > %(now)s::timestamptz
+    union all
+    select r.bucket_id, r.period_end, r.currency, r.cost
+    from billing_reading r
+    where r.period_end > %(since)s::timestamptz and r.period_end <= %(now)s
+) f
+join bucket b on b.id = f.bucket_id
+join client c on c.id = b.client_id
+group by b.client_id, c.name, c.time_zone, f.currency, f.period_end
+
+-- name: revenue
+-- What periods that end after `since` cost so far.
+select c.time_zone, r.currency, r.period_end, sum(r.cost) as cost, bool_or(r.finalised_at is null) as provisional
+from billing_reading r
+join bucket b on b.id = r.bucket_id
+join client c on c.id = b.client_id
+where r.period_end > %(since)s::timestamptz
+group by c.time_zone, r.currency, r.period_end
+
+-- name: new_overages
+-- Projected above the commit, and not above it in the period before, which had a commit too. Worst first.
+select b.client_id, c.name as client_name, b.id as bucket_id, b.name as bucket_name, p.percent_of_commit
+from projection p
+join billing_reading now_rated on now_rated.bucket_id = p.bucket_id and now_rated.period_start = p.period_start
+join billing_reading before on before.bucket_id = p.bucket_id and before.period_end = p.period_start
+join bucket b on b.id = p.bucket_id
+join client c on c.id = b.client_id
+where p.period_start <= %(now)s::timestamptz and p.period_end > %(now)s
+  and now_rated.commit > 0 and p.projected_quantity > now_rated.commit
+  and before.commit > 0 and before.quantity <= before.commit
+order by p.percent_of_commit desc, b.id
+limit %(limit)s::integer
