@@ -1,0 +1,173 @@
+"""Rates what is due: for each client the open period and every ended one that is not finalised.
+
+It reconciles, so that a run too many changes nothing and a killed one leaves either the old or the new figures of a
+period. Responsible for the order of things; what is due is decided in domain/due.py, what it costs in domain/rate.py.
+"""
+
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from aggregator.domain.due import Account, Agreement, due, passed_on
+from aggregator.domain.period import Period
+from aggregator.domain.quantity import NO_USAGE, quantity
+from aggregator.domain.rate import charge
+from aggregator.domain.terms import Aggregation, Segment
+from aggregator.errors import Conflict, Unavailable
+from aggregator.store import billing
+from aggregator.store.billing import Billed, Rated, Span
+from aggregator.store.database import Connection, Database
+from aggregator.store.news import announce
+from ullage.log import fields
+
+_log = logging.getLogger(__name__)
+
+Progress = Callable[[dict[str, int]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What all readings of one run have in common."""
+
+    id: int
+    now: datetime
+    cutoff: datetime
+
+
+async def bill(
+    db: Database,
+    *,
+    now: datetime,
+    run_id: int,
+    everything: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, int]:
+    """Rates every due (client, period), one transaction each; ``everything`` also those in which nothing changed.
+
+    Counts ``pairs`` (client, period), ``readings`` written, ``changed`` (those whose figures are new), ``clients`` seen;
+    ``progress`` gets them after each pair. A client that cannot be billed does not hold up the others: raises
+    ``Conflict`` at the end, when the others are done.
+    """
+    async with db.transaction() as conn:
+        cutoff = await billing.read_cutoff(conn)
+    async with db.transaction() as conn:
+        clients = await billing.clients(conn)
+    run = _Run(id=run_id, now=now, cutoff=cutoff)
+    counts = Counter({"clients": 0, "pairs": 0, "readings": 0, "changed": 0})
+    failed = []
+    for client in clients:
+        try:
+            await _bill_client(db, client, run, everything=everything, counts=counts, progress=progress)
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001 - one client that cannot be billed must not hold up the others
+            incident = secrets.token_hex(4)
+            _log.exception("a client could not be billed", extra=fields(client=client.id, incident=incident))
+            failed.append(f"{client.id} ({incident})")
+        counts["clients"] += 1
+    if failed:
+        raise Conflict(
+            f"clients {', '.join(failed)} could not be billed, all others were; the aggregator's log says why"
+        )
+    return dict(counts)
+
+
+async def _bill_client(
+    db: Database,
+    client: Billed,
+    run: _Run,
+    *,
+    everything: bool,
+    counts: Counter[str],
+    progress: Progress | None,
+) -> None:
+    async with db.transaction() as conn:
+        account = await _account(conn, client)
+        dirty = await billing.dirty_days(conn, client.id)
+    for period, buckets in due(account, dirty=dirty, now=run.now, everything=everything):
+        async with db.transaction() as conn:
+            counts.update(await _rate_pair(conn, client, period, buckets, run))
+        if progress is not None:
+            await progress(dict(counts))
+
+
+async def _rate_pair(
+    conn: Connection, client: Billed, period: Period, buckets: frozenset[int], run: _Run
+) -> Mapping[str, int]:
+    """One transaction: takes the marks first, then reads. Empty counts when another run is at work or came later."""
+    if not await billing.try_client(conn, client.id) or await billing.overtaken(conn, client.id, run.id):
+        return {}
+    taken = await billing.take_dirty(conn, client.id, period)
+    # Read again after the marks are taken: terms that changed since the plan have left a mark too.
+    account = await _account(conn, client)
+    ids = buckets | {bucket for bucket, _ in taken}
+    agreements = [a for a in account.agreements if a.bucket_id in ids]
+    counts, late = await _rate(conn, client, period, agreements, run)
+    # What was stored after the cutoff is for the next run, which must find the mark.
+    again = {(bucket, day) for bucket, day in taken if bucket in late}
+    passed = passed_on(taken, period=period, account=account, now=run.now)
+    await billing.mark_dirty(conn, again | passed)
+    if counts["changed"]:
+        await announce(conn, "reading")
+    return {"pairs": 1, **counts}
+
+
+async def _rate(
+    conn: Connection, client: Billed, period: Period, agreements: Sequence[Agreement], run: _Run
+) -> tuple[Mapping[str, int], set[int]]:
+    """Rates the buckets for the period; what was written, and the buckets with usage stored after the cutoff."""
+    cycle = client.cycle()
+    parts = [(a, s) for a in agreements if (s := a.segment(period, cycle=cycle)) is not None]
+    folded = await billing.usage(conn, _spans(parts, run.now), cutoff=run.cutoff)
+    readings = []
+    for agreement, segment in parts:
+        as_of = agreement.ended(segment, now=run.now)
+        found = folded.get(agreement.bucket_id)
+        used = quantity(
+            found.usage if found else NO_USAGE,
+            aggregation=segment.terms.aggregation,
+            unit=agreement.unit,
+            slots=(as_of - segment.from_slot) // agreement.unit.width,
+        )
+        cost = charge(segment.terms, quantity=used, currency_digits=client.currency_digits)
+        readings.append(
+            Rated(
+                bucket_id=agreement.bucket_id,
+                segment=segment,
+                as_of_slot=as_of,
+                quantity=used,
+                charge=cost,
+            )
+        )
+    saved = await billing.save(conn, readings, client=client, period=period, cutoff=run.cutoff, run_id=run.id)
+    without = {a.bucket_id for a in agreements} - {a.bucket_id for a, _ in parts}
+    removed = await billing.remove(conn, without, period)
+    late = {bucket for bucket, found in folded.items() if found.late}
+    return {"readings": saved.readings, "changed": saved.changed + removed}, late
+
+
+def _spans(parts: Sequence[tuple[Agreement, Segment]], now: datetime) -> list[Span]:
+    """The slots to read: those of each segment that have ended."""
+    return [
+        Span(
+            bucket_id=agreement.bucket_id,
+            from_slot=segment.from_slot,
+            to_slot=ended,
+            counted=segment.terms.aggregation is Aggregation.COUNT,
+        )
+        for agreement, segment in parts
+        if (ended := agreement.ended(segment, now=now)) > segment.from_slot
+    ]
+
+
+async def _account(conn: Connection, client: Billed) -> Account:
+    return Account(
+        cycle=client.cycle(),
+        agreements=await billing.agreements(conn, client.id),
+        standings=await billing.standings(conn, client),
+        first_slot=await billing.first_slot(conn, client.id),
+        finalised_slot=client.finalised_slot,
+    )

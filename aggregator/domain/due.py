@@ -1,0 +1,142 @@
+"""Which periods of a client are to be rated now, and for which of its buckets.
+
+A run reconciles: what a run missed, or a killed one left, is due in the next. Knows what was rated, not what it came to.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from aggregator.domain.period import Cycle, Period
+from aggregator.domain.quantity import Unit
+from aggregator.domain.slot import UNITS_PER_DAY, slot_of, slot_start
+from aggregator.domain.terms import Segment, Terms, segments
+
+# A slot counts once it has ended and is surely rolled up: 60 s the roll-up leaves for the last ticks, a minute until it
+# comes round, a minute to do it. Counted earlier, it would be worth 0 until the next run.
+SETTLE = timedelta(minutes=3)
+_INSTANT = timedelta(microseconds=1)
+
+# (bucket, first unit of a UTC day): usage, bindings or terms of that day changed since the bucket was rated.
+DirtyDay = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """A bucket as billing sees it: what it counts, and all its terms."""
+
+    bucket_id: int
+    unit: Unit
+    terms: tuple[Terms, ...]
+
+    def segment(self, period: Period, *, cycle: Cycle) -> Segment | None:
+        """The part of the period that the bucket is rated for; None where it has no terms in it."""
+        found = segments(self.terms, cycle=cycle, period=period, width=self.unit.width)
+        return found[-1] if found else None
+
+    def ended(self, segment: Segment, *, now: datetime) -> int:
+        """End of the segment's last slot that has ended, its beginning where none has."""
+        width = self.unit.width
+        settled = slot_of(now - SETTLE) // width * width
+        return max(segment.from_slot, min(settled, segment.to_slot))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A reading that is there already, by what it was rated on."""
+
+    bucket_id: int
+    period_start: datetime
+    terms_id: int
+    from_slot: int
+    to_slot: int
+    as_of_slot: int
+    finalised: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """All that decides what is due for one client.
+
+    ``first_slot`` is the first slot with usage bound to one of its buckets, None without any; time before
+    ``finalised_slot`` is billed for good.
+    """
+
+    cycle: Cycle
+    agreements: Sequence[Agreement]
+    standings: Collection[Standing]
+    first_slot: int | None
+    finalised_slot: int
+
+    def beginning(self, *, now: datetime) -> Period:
+        """The oldest period that is billed: that of the first usage or the oldest reading, at the latest the open one."""
+        since = [s.period_start for s in self.standings if not s.finalised]
+        if self.first_slot is not None:
+            since.append(slot_start(self.first_slot))
+        started = [t.starts_on for a in self.agreements for t in a.terms]
+        earliest = self.cycle.first_instant(min(started)) if started else now
+        earliest = max(earliest, slot_start(self.finalised_slot))
+        return self.cycle.period_containing(min(now, max([min([now, *since]), earliest])))
+
+
+def due(
+    account: Account, *, dirty: Collection[DirtyDay], now: datetime, everything: bool = False
+) -> Iterator[tuple[Period, frozenset[int]]]:
+    """Periods with the ids of the buckets to rate in them, oldest first, up to the open period.
+
+    A bucket is due where it has no reading, where slots have ended or terms have changed since its reading, and on dirty
+    days; with ``everything`` always. A finalised reading never is.
+    """
+    standings = {(s.bucket_id, s.period_start): s for s in account.standings}
+    beginning = account.beginning(now=now)
+    for period in account.cycle.periods_between(beginning.start, now + _INSTANT):
+        touched = {bucket for bucket, day in dirty if touches(day, period)}
+        found = frozenset(
+            a.bucket_id
+            for a in account.agreements
+            if _is_due(
+                a,
+                standings.get((a.bucket_id, period.start)),
+                segment=a.segment(period, cycle=account.cycle),
+                now=now,
+                again=everything or a.bucket_id in touched,
+            )
+        )
+        if found:
+            yield period, found
+
+
+def touches(day: int, period: Period) -> bool:
+    """Whether a UTC day, given by its first unit, has a slot in common with the period."""
+    return day < period.to_slot and day + UNITS_PER_DAY > period.slots(width=1)[0]
+
+
+def passed_on(
+    taken: Collection[DirtyDay], *, period: Period, account: Account, now: datetime
+) -> set[DirtyDay]:
+    """Marks to leave for the neighbouring periods by whoever takes these for ``period``.
+
+    A UTC day can lie in two periods of a client. A period is rated as a whole, so that any of its days stands for it: the
+    day before or after, which lies in the neighbour alone. Neighbours that are not billed are left out.
+    """
+    first = account.beginning(now=now).number
+    found = set()
+    for number, days in ((period.number - 1, -UNITS_PER_DAY), (period.number + 1, UNITS_PER_DAY)):
+        neighbour = account.cycle.period(number)
+        if number >= first and neighbour.start <= now:
+            found |= {(bucket, day + days) for bucket, day in taken if touches(day, neighbour)}
+    return found
+
+
+def _is_due(
+    agreement: Agreement, standing: Standing | None, *, segment: Segment | None, now: datetime, again: bool
+) -> bool:
+    if standing is None:
+        return segment is not None
+    if standing.finalised:
+        return False
+    if segment is None:
+        return True
+    rated = (standing.terms_id, standing.from_slot, standing.to_slot, standing.as_of_slot)
+    wanted = (segment.terms.id, segment.from_slot, segment.to_slot, agreement.ended(segment, now=now))
+    return again or rated != wanted
