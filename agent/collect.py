@@ -8,7 +8,7 @@ without waiting.
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from agent.amounts import Answer, Baselines, Measured, Stamp, Tick, measure
 from agent.identity import Clock
@@ -19,6 +19,8 @@ from ullage.log import fields
 
 # How long one collector may take; then it has failed at this tick, and is not asked again before it is back.
 COLLECTOR_SECONDS_MAX = 10.0
+# How long the last tick waits for collectors that were just being asked.
+FINISH_SECONDS_MAX = 1.0
 # A tick waits at most so long for others to travel with.
 SEAL_AFTER_SECONDS = 5
 # A tick that is later than this is stamped with the time it was taken at instead of the time it was due.
@@ -56,28 +58,42 @@ class Collection:
         self._baselines: Baselines = spool.baselines
 
     async def run(self) -> None:
-        """Until cancelled. The first tick is taken at once: it is the baseline, and shows that the agent lives."""
-        await self.tick(self._clock.stamp())
-        self.seal()
-        while True:
-            stamp = await self._next()
+        """Until cancelled."""
+        async for stamp in self.moments():
             await self.tick(stamp)
             if self._is_time_to_seal(stamp):
                 self.seal()
 
+    async def moments(self) -> AsyncIterator[Stamp]:
+        """When to tick: now, because the first tick is the baseline and shows that the agent lives, then on the grid."""
+        yield self._clock.stamp()
+        while True:
+            yield await self._next()
+
     async def finish(self) -> None:
-        """A last tick, now, and everything into the spool."""
+        """A last tick, now, and everything into the spool. Call it when ``run`` is over."""
+        if self._asking:
+            # Asked by the tick that was cut off.
+            await asyncio.wait(self._asking.values(), timeout=FINISH_SECONDS_MAX)
         await self.tick(self._clock.stamp())
         self.seal()
 
     async def tick(self, stamp: Stamp) -> Measured:
         """Asks all collectors and measures; what was measured waits to be sealed."""
-        answers = [await self._ask(name, collector) for name, collector in self._collectors.items()]
-        measured = measure(stamp, answers, self._baselines)
+        measured = measure(stamp, await self.ask(), self._baselines)
         self._open += measured.ticks
         self._baselines = measured.baselines
         self._tell(measured)
         return measured
+
+    async def ask(self) -> list[Answer]:
+        """What every collector says now, one after the other."""
+        return [await self._ask(name, collector) for name, collector in self._collectors.items()]
+
+    def take(self) -> list[Tick]:
+        """The ticks that wait to be sealed; they do so no longer."""
+        ticks, self._open = self._open, []
+        return ticks
 
     def seal(self) -> bool:
         """Moves the open ticks into the spool. False when it is full.
@@ -85,11 +101,11 @@ class Collection:
         Then they are given up and the baselines of the last sealed batch stand again: the amounts are in the next
         difference, spread over its longer span; the levels are a gap.
         """
-        if not self._open:
+        ticks = self.take()
+        if not ticks:
             return True
-        ticks, self._open = self._open, []
-        stamp = self._clock.stamp()
-        if self._spool.append(pack(ticks, boot_id=stamp.boot_id), baselines=self._baselines):
+        payloads = pack(ticks, boot_id=self._clock.stamp().boot_id)
+        if self._spool.append(payloads, baselines=self._baselines):
             if self._full:
                 log.info("the spool has room again", extra=fields(held_back_readings=self.held_back))
             self._full = False
@@ -105,8 +121,8 @@ class Collection:
         return False
 
     def _is_time_to_seal(self, stamp: Stamp) -> bool:
-        if not self._open:
-            return False
+        if not self._spool.baselines:
+            return True  # the first sign of life
         waited_us = stamp.wall_us - self._open[0].ticked_at_us
         readings = sum(len(tick.readings) for tick in self._open)
         return (
@@ -177,6 +193,8 @@ def _in_a_thread(collect: Callable[[], Snapshot], name: str) -> asyncio.Future[S
     """Runs a collector in a daemon thread: one that hangs must keep neither the loop nor the end of the program."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Snapshot] = loop.create_future()
+    # An answer that comes too late for its tick is looked at by nobody else.
+    future.add_done_callback(lambda late: late.cancelled() or late.exception())
 
     def run() -> None:
         try:

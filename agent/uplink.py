@@ -70,6 +70,11 @@ class Uplink:
         self._explain = explain
         self._spread = spread
 
+    @property
+    def waiting(self) -> int:
+        """Batches in the spool that are not acknowledged."""
+        return self._spool.end - self._spool.first
+
     async def drained(self) -> None:
         """Returns when every batch in the spool is acknowledged or put aside."""
         await self._spool.drained()
@@ -95,7 +100,7 @@ class Uplink:
                     address=self._address,
                     status=ended.code.name if ended.code else "",
                     reason=ended.reason,
-                    waiting_batches=self._spool.end - self._spool.first,
+                    waiting_batches=self.waiting,
                     retry_seconds=round(wait, 1),
                 ),
             )

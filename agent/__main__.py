@@ -1,0 +1,152 @@
+"""The command line of the agent: run, collect, check. Errors are sentences on stderr and an exit code, never a traceback.
+
+Exit codes: 0 ok, 1 refused or failed, 2 usage or configuration, 3 aggregator not reachable, 130 interrupted.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from agent.config import Config
+    from agent.credentials import Credentials
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+_EXAMPLE = """\b
+The configuration is TOML; paths are relative to the file:
+\b
+    [aggregator]
+    address = "metering.example:8443"
+    ca = "ca.crt"                   # of the aggregator's authority
+    certificate = "agent.crt"       # ullage-aggregator ca issue agent NAME …
+    key = "agent.key"
+\b
+    [collect]
+    interval_seconds = 60           # 1 to 3600
+    collectors = ["host", "mounts", "interfaces", "process_groups"]
+\b
+    [process_groups]                # cpu and memory of processes by name
+    web = ["nginx*", "php-fpm*"]
+\b
+    [spool]
+    directory = "spool"             # belongs to this agent alone
+"""
+
+_config_option = click.option(
+    "--config",
+    "config_file",
+    required=True,
+    envvar="ULLAGE_AGENT_CONFIG",
+    type=click.Path(path_type=Path),
+    help="The configuration file. Also ULLAGE_AGENT_CONFIG.",
+)
+
+
+@click.group(
+    epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(package_name="ullage", prog_name="ullage-agent")
+def main() -> None:
+    """Meters this host and sends what it measured to an Ullage aggregator.
+
+    Start with `collect --once` to see what would be sent, and `check` to see whether it would arrive.
+    """
+
+
+@main.command()
+@_config_option
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
+def run(config_file: Path, log_level: str) -> None:
+    """Meter this host until told to stop.
+
+    Logs one JSON object per event to stderr. SIGTERM or Ctrl+C: one last tick, at most 10 seconds to deliver, exit 0;
+    a second one ends at once.
+    """
+    from agent import app
+    from ullage import log
+
+    config = _load_config(config_file)
+    known = _load_credentials(config)
+    log.configure(log_level)
+    for warning in known.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    try:
+        with app.sole_owner(config.spool_directory):
+            sys.exit(asyncio.run(app.run(config, known)))
+    except app.Occupied as error:
+        _fail(str(error), EXIT_FAILED)
+
+
+@main.command()
+@_config_option
+@click.option(
+    "--once", is_flag=True, help="One collection only. Without it: one per interval, until interrupted."
+)
+def collect(config_file: Path, once: bool) -> None:
+    """Print as JSON what would be sent; send nothing.
+
+    One object per tick. A first tick has levels only (how much there is now): amounts are differences, so `counters`
+    shows the values from which the next tick would count.
+    """
+    from agent import show
+
+    config = _load_config(config_file)
+    _interruptible(lambda: show.collect(config, once=once))
+
+
+@main.command()
+@_config_option
+def check(config_file: Path) -> None:
+    """Say whether this agent would work: configuration, certificate, clock, spool, collectors, connection.
+
+    Exit code 0 when it would, 1 when something is wrong here, 3 when the aggregator cannot be reached.
+    """
+    from agent import show
+
+    config = _load_config(config_file)
+    _interruptible(lambda: sys.exit(show.check(config)))
+
+
+def _load_config(path: Path) -> "Config":
+    from agent.config import Invalid, load
+
+    try:
+        return load(path)
+    except Invalid as error:
+        _fail("\n".join(error.problems), EXIT_USAGE)
+
+
+def _load_credentials(config: "Config") -> "Credentials":
+    from datetime import UTC, datetime
+
+    from agent.credentials import Refused, load
+
+    try:
+        return load(config.files, now=datetime.now(UTC))
+    except Refused as error:
+        _fail("\n".join(error.problems), EXIT_FAILED)
+
+
+def _interruptible(action: Callable[[], None]) -> None:
+    try:
+        action()
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    click.echo(text, err=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

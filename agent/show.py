@@ -1,0 +1,178 @@
+"""What the agent tells a human: what it would send, and whether it would arrive."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import click
+import grpc
+import grpc.aio
+
+from agent import app, credentials, identity
+from agent.amounts import Answer, Measured, Tick
+from agent.config import Config
+from agent.credentials import Credentials
+from agent.link import CLOCK_OFFSET_SECONDS_MAX, WELCOME_SECONDS_MAX
+from agent.snapshot import Counter, Level
+from agent.spool import MemorySpool
+from ullage.channel import open_channel
+from ullage.v1 import ingest_pb2, ingest_pb2_grpc
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_UNREACHABLE = 3
+_SECOND_US = 1_000_000
+
+
+def collect(config: Config, *, once: bool) -> None:
+    """Prints one JSON object per tick; for ever unless ``once``."""
+    asyncio.run(_collect(config, once=once))
+
+
+async def _collect(config: Config, *, once: bool) -> None:
+    collection = app.make_collection(config, MemorySpool(), identity.SystemClock())
+    async for stamp in collection.moments():
+        measured = await collection.tick(stamp)
+        collection.take()
+        click.echo(json.dumps(as_json(measured), indent=2 if once else None))
+        if once:
+            return
+
+
+def as_json(measured: Measured) -> dict[str, object]:
+    """Everything of one moment: its ticks as they would be sent, the counters behind the next amounts, the failures."""
+    return {
+        "ticks": [_tick(tick) for tick in measured.ticks],
+        "counters": [
+            {
+                "source_type": source_type,
+                "external_id": external_id,
+                "unit_type": unit_type,
+                "identity": identity_,
+                "value": value,
+            }
+            for baseline in measured.baselines.values()
+            for (source_type, external_id, unit_type, identity_), value in baseline.values.items()
+        ],
+        "failures": dict(measured.failures),
+    }
+
+
+def _tick(tick: Tick) -> dict[str, object]:
+    return {
+        "ticked_at": _time(tick.ticked_at_us),
+        "since": _time(tick.since_us),
+        "reported": tick.reported,
+        "failed": tick.failed,
+        "readings": [
+            {
+                "source_type": reading.asset.source_type,
+                "external_id": reading.asset.external_id,
+                "name": reading.asset.name,
+                "address": reading.asset.address,
+                "labels": dict(reading.asset.labels),
+                "unit_type": reading.unit_type,
+                "value": reading.value,
+            }
+            for reading in tick.readings
+        ],
+    }
+
+
+def _time(micros: int) -> str:
+    return datetime.fromtimestamp(micros / _SECOND_US, UTC).isoformat(timespec="milliseconds")
+
+
+def check(config: Config) -> int:
+    """Prints a line per thing that must be right. Returns the exit code."""
+    good = _check_spool(config)
+    good = asyncio.run(_check_collectors(config)) and good
+    try:
+        known = credentials.load(config.files, now=datetime.now(UTC))
+    except credentials.Refused as refused:
+        for problem in refused.problems:
+            _line(False, "certificate", problem)
+        return EXIT_FAILED
+    days = (known.not_after - datetime.now(UTC)).days
+    _line(
+        True, "certificate", f"agent {known.agent}, until {known.not_after:%Y-%m-%d %H:%M} UTC ({days} days)"
+    )
+    for warning in known.warnings:
+        _line(False, "certificate", warning)
+        good = False
+    if problem := credentials.probe(config.address, known):
+        _line(False, "connection", problem)
+        return EXIT_UNREACHABLE
+    _line(True, "connection", f"TLS with {config.address} works")
+    return asyncio.run(_check_welcome(config, known, EXIT_OK if good else EXIT_FAILED))
+
+
+def _check_spool(config: Config) -> bool:
+    try:
+        with app.sole_owner(config.spool_directory):
+            _line(True, "spool", f"{config.spool_directory} is free (this version keeps batches in memory)")
+    except app.Occupied as error:
+        _line(error.by_agent, "spool", "in use: an agent is running" if error.by_agent else str(error))
+        return error.by_agent
+    return True
+
+
+async def _check_collectors(config: Config) -> bool:
+    collection = app.make_collection(config, MemorySpool(), identity.SystemClock())
+    answers = await collection.ask()
+    for answer in answers:
+        problem = answer.failure if answer.snapshot is None else answer.snapshot.incomplete
+        _line(not problem, f"collector {answer.collector}", problem or _seen(answer))
+    return not any(answer.snapshot is None or answer.snapshot.incomplete for answer in answers)
+
+
+def _seen(answer: Answer) -> str:
+    assert answer.snapshot is not None  # noqa: S101 - asked for by the caller
+    entries: list[Level | Counter] = [*answer.snapshot.levels, *answer.snapshot.counters]
+    found = {entry.asset.key for entry in entries}
+    names = ", ".join(sorted(external_id for _, external_id in found))
+    return f"{len(found)} found: {names}" if found else "nothing found"
+
+
+async def _check_welcome(config: Config, known: Credentials, code: int) -> int:
+    """Says Hello as the agent would, and compares the clocks. ``code`` when all is well."""
+    channel = open_channel(config.address, ca=known.ca, identity=known.identity)
+    clock = identity.SystemClock()
+    try:
+        call = ingest_pb2_grpc.IngestStub(channel).Push()
+        before = clock.stamp()
+        hello = ingest_pb2.Hello(
+            version=identity.version(),
+            boot_id=before.boot_id,
+            wall_us=before.wall_us,
+            boottime_us=before.boottime_us,
+        )
+        async with asyncio.timeout(WELCOME_SECONDS_MAX):
+            await call.write(ingest_pb2.PushRequest(hello=hello))
+            reply = await call.read()
+        after = clock.stamp()
+        call.cancel()
+    except TimeoutError:
+        _line(False, "aggregator", f"no answer within {WELCOME_SECONDS_MAX:g} s")
+        return EXIT_UNREACHABLE
+    except grpc.aio.AioRpcError as error:
+        _line(False, "aggregator", f"{error.code().name}: {error.details()}")
+        return EXIT_UNREACHABLE if error.code() is grpc.StatusCode.UNAVAILABLE else EXIT_FAILED
+    finally:
+        await channel.close()
+    if not isinstance(reply, ingest_pb2.PushReply) or not reply.HasField("welcome"):
+        _line(False, "aggregator", "it did not answer with a Welcome: is this the port for agents?")
+        return EXIT_FAILED
+    _line(True, "aggregator", "it knows this agent and takes its readings")
+    ahead = ((before.wall_us + after.wall_us) / 2 - reply.welcome.server_time_us) / _SECOND_US
+    near = abs(ahead) <= CLOCK_OFFSET_SECONDS_MAX
+    _line(
+        near,
+        "clock",
+        f"{ahead:+.1f} s against the aggregator's{'' if near else ': set the clock of this host'}",
+    )
+    return code if near else EXIT_FAILED
+
+
+def _line(good: bool, what: str, text: str) -> None:
+    click.echo(f"{'ok     ' if good else 'PROBLEM'}  {what}: {text}")
