@@ -45,9 +45,13 @@ async def roll_up(db: Database, *, now: datetime) -> dict[str, int]:
             while await _roll_chunk(db, agents, ended_by=ended_by, counts=counts):
                 pass
 
-    async with asyncio.TaskGroup() as lanes:
-        for _ in range(LANES):
-            lanes.create_task(lane())
+    try:
+        async with asyncio.TaskGroup() as lanes:
+            for _ in range(LANES):
+                lanes.create_task(lane())
+    except ExceptionGroup as group:
+        # The lanes fail for one and the same reason, and callers know kinds of errors, not groups.
+        raise group.exceptions[0] from group
     return {"slots": counts.slots, "readings": counts.readings, "agents": len(counts.agents)}
 
 

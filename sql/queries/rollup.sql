@@ -97,15 +97,24 @@ select count(*) as slots, coalesce(sum(readings), 0)::bigint as readings from ro
 -- Days of the buckets to which series of these agents are bound. A series without a reading is marked like the others:
 -- that its agent was there makes it absent. The update on conflict is a lock: a billing run must not take the
 -- day away before what made it dirty is committed. Ordered, so that two roll-ups do not wait for one another.
-insert into dirty as known (bucket_id, day_slot)
-select distinct b.bucket_id, day.day_slot
-from (
+with day as (
     select distinct agent_id, width, slot / 288 * 288 as day_slot
     from unnest(%(agents)s::bigint[], %(widths)s::smallint[], %(slots)s::integer[]) as asked (agent_id, width, slot)
-) as day
-join series_agent as sa on sa.agent_id = day.agent_id and sa.from_slot < day.day_slot + 288
-join series as s on s.id = sa.series_id
-join unit_type as u on u.id = s.unit_type_id and u.slot_minutes = day.width
-join binding as b on b.series_id = sa.series_id and b.from_slot < day.day_slot + 288 and b.to_slot > day.day_slot
-order by b.bucket_id, day.day_slot
+),
+bound as materialized (
+    select
+        sa.agent_id, u.slot_minutes as width, b.bucket_id,
+        greatest(b.from_slot, sa.from_slot) as from_slot, b.to_slot
+    from (select distinct agent_id from day) as agent
+    join series_agent as sa on sa.agent_id = agent.agent_id
+    join binding as b on b.series_id = sa.series_id and b.to_slot > sa.from_slot
+    join series as s on s.id = sa.series_id
+    join unit_type as u on u.id = s.unit_type_id
+)
+insert into dirty as known (bucket_id, day_slot)
+select distinct bound.bucket_id, day.day_slot
+from day
+join bound on bound.agent_id = day.agent_id and bound.width = day.width
+    and bound.from_slot < day.day_slot + 288 and bound.to_slot > day.day_slot
+order by bound.bucket_id, day.day_slot
 on conflict (bucket_id, day_slot) do update set day_slot = known.day_slot
