@@ -34,7 +34,10 @@ class Rejected:
 class MemorySpool:
     """Batches have a position that only grows; ``first`` is the oldest one held, ``end`` where the next one will be."""
 
-    def __init__(self, *, bytes_max: int = SPOOL_BYTES_MAX) -> None:
+    def __init__(
+        self, *, bytes_max: int = SPOOL_BYTES_MAX, epoch: bytes | None = None, last_seq: int = 0
+    ) -> None:
+        """Goes on after ``last_seq`` of ``epoch`` where one is given, else begins a new epoch."""
         self.bytes_max = bytes_max
         self.first = 0
         self.bytes = 0
@@ -48,6 +51,8 @@ class MemorySpool:
         # The counters at the last tick that is safely in the spool: where the next difference must begin.
         self._baselines: Baselines = {}
         self.start_epoch()
+        if epoch is not None:
+            self._epoch, self._last_seq = epoch, last_seq
 
     @property
     def end(self) -> int:
