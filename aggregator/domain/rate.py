@@ -40,8 +40,11 @@ class Charge:
 def charge(terms: Terms, *, quantity: Decimal, currency_digits: int) -> Charge:
     """Prices ``quantity``; equal to the commit is not over, and without a commit all of it is overage.
 
-    The cost is rounded once; each part is rounded too and the largest takes the difference.
+    The cost is rounded once; each part is rounded too and the largest takes the difference. Raises ``ValueError`` for a
+    negative quantity: a correction is the difference of two costs, not the cost of a difference.
     """
+    if quantity < 0:
+        raise ValueError(f"a quantity is not negative, but this one is {quantity}")
     over = max(Decimal(0), _EXACT.subtract(quantity, terms.commit))
     unused = max(Decimal(0), _EXACT.subtract(terms.commit, quantity))
     exact = (
