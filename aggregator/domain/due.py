@@ -70,13 +70,11 @@ class Account:
 
     def beginning(self, *, now: datetime) -> Period:
         """The oldest period that is billed: that of the first usage or the oldest reading, at the latest the open one."""
-        since = [s.period_start for s in self.standings if not s.finalised]
-        if self.first_slot is not None:
-            since.append(slot_start(self.first_slot))
+        since = [now, *(s.period_start for s in self.standings if not s.finalised)]
         started = [t.starts_on for a in self.agreements for t in a.terms]
-        earliest = self.cycle.first_instant(min(started)) if started else now
-        earliest = max(earliest, slot_start(self.finalised_slot))
-        return self.cycle.period_containing(min(now, max([min([now, *since]), earliest])))
+        if self.first_slot is not None and started:
+            since.append(max(slot_start(self.first_slot), self.cycle.first_instant(min(started))))
+        return self.cycle.period_containing(min(now, max(min(since), slot_start(self.finalised_slot))))
 
 
 def due(
