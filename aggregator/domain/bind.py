@@ -202,8 +202,11 @@ def difference(held: Sequence[Held], wanted: Sequence[Span]) -> Change:
 
 
 def _plan(asset: Asset, world: World, assignments: Sequence[Span]) -> Plan:
+    buckets = candidates(asset, world, assignments=assignments)
     changes = {
-        series.id: difference(series.bindings, wanted_bindings(series, asset, world, assignments=assignments))
+        series.id: difference(
+            series.bindings, wanted_bindings(series, world, buckets=buckets, assignments=assignments)
+        )
         for series in asset.series
     }
     return Plan(

@@ -82,4 +82,6 @@ async def roll(conn: Connection, taken: Taken) -> Rolled:
 
 async def mark_dirty(conn: Connection, taken: Taken) -> int:
     """Marks the days of the buckets that these slots may change; returns how many. Must come after ``roll``."""
+    # A statement of its own before looking at the bindings: what was being bound until now is seen.
+    await conn.execute(_Q["share_bound"])
     return await execute(conn, _Q["mark_dirty"], taken.params())

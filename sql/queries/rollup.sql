@@ -93,6 +93,10 @@ seen as (
 )
 select count(*) as slots, coalesce(sum(readings), 0)::bigint as readings from rolled
 
+-- name: share_bound
+-- Whoever changes bindings holds it alone: of slots and bindings that are saved at the same time, one sees the other.
+select pg_advisory_xact_lock_shared(hashtextextended('ullage.bound', 0))
+
 -- name: mark_dirty
 -- Days of the buckets to which series of these agents are bound. A series without a reading is marked like the others:
 -- that its agent was there makes it absent. The update on conflict is a lock: a billing run must not take the

@@ -1,0 +1,49 @@
+"""Works out assignments and bindings again where an asset, a rule or a bucket changed, and saves the difference.
+
+One transaction per chunk of assets; any number of programs may do it at once.
+"""
+
+from collections.abc import Callable, Sequence
+
+from aggregator.domain.bind import Asset, Plan, World, plan
+from aggregator.store import binding
+from aggregator.store.database import Connection, Database
+from aggregator.store.news import announce
+
+ASSETS_PER_TRANSACTION_MAX = 500
+
+
+async def rebind(db: Database) -> dict[str, int]:
+    """Does all that is flagged; returns how many assets, and how many assignments and bindings changed."""
+    counts = {"assets": 0, "assignments": 0, "bindings": 0}
+    while True:
+        async with db.transaction() as conn:
+            await binding.share_rules(conn)
+            assets = await binding.take_flagged(conn, assets_max=ASSETS_PER_TRANSACTION_MAX)
+            if not assets:
+                return counts
+            _, assignments, bindings = await rebind_assets(conn, assets)
+        counts["assets"] += len(assets)
+        counts["assignments"] += assignments
+        counts["bindings"] += bindings
+
+
+async def rebind_assets(
+    conn: Connection,
+    assets: Sequence[int],
+    *,
+    also: Sequence[int] = (),
+    decide: Callable[[Asset, World], Plan] = plan,
+) -> tuple[int, int, int]:
+    """Applies rules and filters to locked assets; returns how many changed hands, then assignments and bindings changed.
+
+    The caller holds the rules (``share_rules``) and the assets. ``decide`` may put a decision by hand before the rules;
+    ``also`` are clients that it may name.
+    """
+    world = await binding.load_world(conn, assets, also=also)
+    plans = {asset.id: decide(asset, world) for asset in await binding.load_assets(conn, assets)}
+    assignments, bindings = await binding.save(conn, plans)
+    await binding.clear_flags(conn, assets)
+    if assignments or bindings:
+        await announce(conn, "asset", "bucket")
+    return sum(bool(made.assignment) for made in plans.values()), assignments, bindings
