@@ -29,7 +29,8 @@ GROUP_READINGS_MAX = 250_000
 # How long an agent's stream is held up by a full queue before it is told to come back.
 SUBMIT_SECONDS_MAX = 5.0
 # A group that takes longer counts as failed: the retry finds out what became of it.
-GROUP_SECONDS_MAX = 60.0
+# Agents wait 60 s for an answer.
+GROUP_SECONDS_MAX = 30.0
 PROBE_SECONDS = 1.0
 STOP_SECONDS_MAX = 10.0
 
@@ -113,15 +114,14 @@ class Committer:
         return len(self._queue) >= QUEUE_BATCHES_MAX or self._bytes >= QUEUE_BYTES_MAX
 
     async def _run(self) -> None:
-        while True:
+        while self._queue or not self._stopping:
             if not self._ready:
                 await self._recover()
-            await self._work.wait()
-            if not self._queue and self._stopping:
-                return
-            self._work.clear()
-            while self._queue and self._ready:
+            elif self._queue:
                 await self._commit(self._next_group())
+            else:
+                self._work.clear()
+                await self._work.wait()
 
     def _next_group(self) -> list[_Waiting]:
         group: list[_Waiting] = []
@@ -222,6 +222,7 @@ class Committer:
                 self._ready = True
                 return
             await asyncio.sleep(PROBE_SECONDS)
+        self._answer_all_busy()
 
     async def _answers(self) -> bool:
         try:
