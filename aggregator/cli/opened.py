@@ -50,6 +50,9 @@ async def opened_database(dsn: str) -> AsyncIterator["Database"]:
     from aggregator.store.database import Database
     from aggregator.store.migrate import check_schema
 
+    # A pool goes on trying for a while; someone who waits for an answer wants it at once.
+    async with Database(dsn).dedicated():
+        pass
     db = await Database.open(dsn, connections_max=4)
     try:
         async with db.transaction() as conn:

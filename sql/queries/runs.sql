@@ -26,7 +26,7 @@ returning id, job, started_at, ended_at, state, counts, error
 -- Figures name the run that made them: such a run stays as long as they do.
 delete from run
 where job = %(job)s
-  and id < (select id from run where job = %(job)s order by id desc offset %(kept)s limit 1)
+  and id <= (select id from run where job = %(job)s order by id desc offset %(kept)s limit 1)
   and not exists (select from billing_reading where run_id = run.id)
   and not exists (select from projection where run_id = run.id)
 
