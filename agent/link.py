@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 WINDOW_BATCHES = 8
 WELCOME_SECONDS_MAX = 20.0
+# Of those with batches waiting; the others are taken without having been named.
+EPOCHS_PER_HELLO_MAX = 100
 # Without an answer to anything for so long the stream counts as dead.
 ACK_SECONDS_MAX = 60.0
 BUSY_SECONDS_MAX = 300.0
@@ -136,7 +138,8 @@ class Link:
 
     async def _greet(self) -> str:
         """Hello and Welcome. Returns what is wrong with the answer, or nothing."""
-        epochs = self._spool.epochs()
+        # The one for new batches is the last: it is always named.
+        epochs = self._spool.epochs()[-EPOCHS_PER_HELLO_MAX:]
         now = self._clock.stamp()
         await self._call.write(
             ingest_pb2.PushRequest(

@@ -85,8 +85,8 @@ def _time(micros: int) -> str:
 
 def check(config: Config) -> int:
     """Prints a line per thing that must be right. Returns the exit code."""
-    good = _check_spool(config)
-    good = asyncio.run(_check_collectors(config)) and good
+    spool = _check_spool(config)
+    good = asyncio.run(_check_collectors(config)) and spool != _BAD
     try:
         known = credentials.load(config.files, now=datetime.now(UTC))
     except credentials.Refused as refused:
@@ -104,17 +104,25 @@ def check(config: Config) -> int:
         _line(False, "connection", problem)
         return EXIT_UNREACHABLE
     _line(True, "connection", f"TLS with {config.address} works")
-    return asyncio.run(_check_welcome(config, known, EXIT_OK if good else EXIT_FAILED))
+    code = EXIT_OK if good else EXIT_FAILED
+    if spool == _IN_USE:
+        # A second stream would show the running agent as disconnected when it ends.
+        _line(True, "aggregator", "not asked: the running agent is its one connection")
+        return code
+    return asyncio.run(_check_welcome(config, known, code))
 
 
-def _check_spool(config: Config) -> bool:
+_FREE, _IN_USE, _BAD = "free", "in use", "bad"
+
+
+def _check_spool(config: Config) -> str:
     try:
         with app.sole_owner(config.spool_directory):
             _line(True, "spool", f"{config.spool_directory} is free (this version keeps batches in memory)")
     except app.Occupied as error:
         _line(error.by_agent, "spool", "in use: an agent is running" if error.by_agent else str(error))
-        return error.by_agent
-    return True
+        return _IN_USE if error.by_agent else _BAD
+    return _FREE
 
 
 async def _check_collectors(config: Config) -> bool:
