@@ -130,6 +130,11 @@ async def take_assets(conn: Connection, assets: Iterable[int]) -> list[int]:
     return [row.id for row in await fetch_all(conn, _Id, _Q["take_assets"], {"assets": list(assets)})]
 
 
+async def left_alone(conn: Connection, ids: Sequence[int]) -> list[int]:
+    """Those of the assets that are disabled or disregarded, which rules and filters do not touch."""
+    return [row.id for row in await fetch_all(conn, _Id, _Q["left_alone"], {"assets": list(ids)})]
+
+
 async def load_assets(conn: Connection, ids: Sequence[int]) -> list[Asset]:
     """Locked assets with their series, assignments and bindings; disabled and disregarded ones are left out."""
     asked = {"assets": list(ids)}

@@ -14,6 +14,12 @@ select id from asset where rebind order by id limit %(assets_max)s for update sk
 -- The same by id, waiting for whoever is at work on them; in order, so that two do not wait for one another.
 select id from asset where id = any(%(assets)s::bigint[]) order by id for update
 
+-- name: left_alone
+select id
+from asset
+where id = any(%(assets)s::bigint[]) and (not enabled or disregarded_at is not null)
+order by id
+
 -- name: assets
 -- `left_alone`: disabled or disregarded; what it is bound to was settled when that was done.
 select
