@@ -167,6 +167,18 @@ class Aggregator:
         request = inventory_pb2.ListClientsRequest(page=page.message(), search=search)
         return await self._call(self._inventory.ListClients, request)
 
+    async def client(self, client_id: int, *, name: str) -> inventory_pb2.Client | None:
+        """One client, found by its name; None when no client of that id has it any more."""
+        after = ""
+        while True:
+            reply = await self.clients(Page(size=PAGE_ROWS_MAX, after=after), search=name)
+            for client in reply.clients:
+                if client.id == client_id:
+                    return client
+            after = reply.page.next
+            if not after:
+                return None
+
     async def create_client(self, request: inventory_pb2.CreateClientRequest) -> inventory_pb2.Client:
         """The client as stored."""
         return await self._call(self._inventory.CreateClient, request)
@@ -226,6 +238,20 @@ class Aggregator:
             unit_type=unit_type,
         )
         return await self._call(self._inventory.ListBuckets, request)
+
+    async def bucket(self, bucket_id: int, *, client_id: int, name: str) -> inventory_pb2.Bucket | None:
+        """One bucket, found by its client and name; None when no bucket of that id has it any more."""
+        after = ""
+        while True:
+            reply = await self.buckets(
+                Page(size=PAGE_ROWS_MAX, after=after), client_id=client_id, search=name
+            )
+            for bucket in reply.buckets:
+                if bucket.id == bucket_id:
+                    return bucket
+            after = reply.page.next
+            if not after:
+                return None
 
     async def create_bucket(self, request: inventory_pb2.CreateBucketRequest) -> inventory_pb2.Bucket:
         """The bucket as stored."""

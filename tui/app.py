@@ -1,0 +1,177 @@
+"""The terminal program: keeps the connection, the main screens and the way between them."""
+
+import os
+import select
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from tui.client import Aggregator, AssetQuery, Changed, Connected, Lost
+from tui.failures import CallFailed
+from tui.messages import GoTo, Link, LinkChanged, News, OpenAsset, OpenAssets, OpenBucket, OpenClient
+from tui.palette import Jump
+from tui.screens.asset import AssetScreen
+from tui.screens.assets import AssetsScreen
+from tui.screens.buckets import BucketScreen, BucketsScreen
+from tui.screens.clients import ClientScreen, ClientsScreen
+from tui.screens.dashboard import DashboardScreen
+from tui.screens.help import HelpScreen
+from tui.screens.live import Desk, LiveScreen
+from tui.screens.unbound import UnboundScreen
+from tui.theme import THEME
+from tui.widgets.frame import MAIN_SCREENS
+
+# How often it is looked whether the terminal is still there.
+TERMINAL_SECONDS = 2.0
+EXIT_TERMINAL_GONE = 129
+
+
+def utc_now() -> datetime:
+    """The program's clock."""
+    return datetime.now(UTC)
+
+
+class UllageApp(App[None]):
+    """Ends when the person says so or the terminal is gone, never because the aggregator is."""
+
+    TITLE = "Ullage"
+    CSS_PATH = "ullage.tcss"
+    COMMANDS = {Jump}
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(digit, f"main('{name}')", f"{title} screen", show=False)
+            for digit, name, title in MAIN_SCREENS
+        ),
+        Binding("colon", "command_palette", "Jump", key_display=":"),
+        Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("q", "quit", "Quit"),
+    ]
+
+    def __init__(self, aggregator: Aggregator, *, clock: Callable[[], datetime] = utc_now) -> None:
+        super().__init__()
+        self.desk = Desk(aggregator, clock, Link("connecting", clock()))
+        self._changed: set[str] = set()
+        makers: dict[str, Callable[[Desk], LiveScreen]] = {
+            "dashboard": DashboardScreen,
+            "clients": ClientsScreen,
+            "assets": AssetsScreen,
+            "unbound": UnboundScreen,
+            "buckets": BucketsScreen,
+        }
+        for name, make in makers.items():
+            self.add_mode(name, partial(make, self.desk))
+
+    async def on_mount(self) -> None:
+        """The dashboard first, then the news."""
+        self.register_theme(THEME)
+        self.theme = os.environ.get("TEXTUAL_THEME", THEME.name)
+        await self.switch_mode("dashboard")
+        self._watch()
+        if not self.is_headless:
+            self.set_interval(TERMINAL_SECONDS, self._check_terminal)
+
+    def _check_terminal(self) -> None:
+        """A terminal that was closed without a signal would keep this program busy for ever."""
+        poll = select.poll()
+        poll.register(sys.stdin.fileno(), 0)
+        if poll.poll(0):
+            # Nothing can be drawn or restored any more; leaving in an orderly way would try to.
+            os._exit(EXIT_TERMINAL_GONE)
+
+    # The connection.
+
+    @work(exclusive=True, group="watch")
+    async def _watch(self) -> None:
+        async for event in self.desk.aggregator.watch():
+            match event:
+                case Connected():
+                    self.post_message(LinkChanged(Link("live", self.desk.clock())))
+                    await self._learn_who()
+                case Lost(attempt, reason):
+                    held = self.desk.link
+                    since = held.since if held.state == "lost" else self.desk.clock()
+                    self.post_message(LinkChanged(Link("lost", since, attempt, reason)))
+                case Changed(noun):
+                    self._changed.add(noun)
+                    self.post_message(News())
+
+    async def _learn_who(self) -> None:
+        try:
+            identity = await self.desk.aggregator.who_am_i()
+        except CallFailed:
+            return
+        self.desk.who = f"{identity.key_name} ({identity.role}) at {self.desk.aggregator.address}"
+        self._show_link()
+
+    def on_link_changed(self, message: LinkChanged) -> None:
+        """Every screen says it; the one on view asks again when the connection is back."""
+        back = message.link.state == "live" and self.desk.link.state == "lost"
+        self.desk.link = message.link
+        self._show_link()
+        if back and isinstance(self.screen, LiveScreen):
+            self.screen.action_refetch()
+
+    def _show_link(self) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, LiveScreen) and screen.is_mounted:
+                screen.show_link()
+
+    def on_news(self) -> None:
+        """The screen on view decides whether it matters."""
+        nouns = frozenset(self._changed)
+        self._changed.clear()
+        for screen in self.screen_stack:
+            if isinstance(screen, LiveScreen) and screen.is_current:
+                screen.news(nouns)
+
+    # The way between screens.
+
+    async def action_main(self, name: str) -> None:
+        """A digit."""
+        await self.switch_mode(name)
+
+    @on(GoTo)
+    async def _go_to(self, message: GoTo) -> None:
+        await self.switch_mode(message.screen)
+        while len(self.screen_stack) > 1:
+            await self.pop_screen()
+        if message.assets is not None and isinstance(self.screen, AssetsScreen):
+            self.screen.restrict(message.assets)
+
+    @on(OpenClient)
+    async def _open_client(self, message: OpenClient) -> None:
+        await self.push_screen(ClientScreen(self.desk, message.client_id, message.name, message.bucket_id))
+
+    @on(OpenAsset)
+    async def _open_asset(self, message: OpenAsset) -> None:
+        await self.push_screen(AssetScreen(self.desk, message.asset_id, message.name))
+
+    @on(OpenBucket)
+    async def _open_bucket(self, message: OpenBucket) -> None:
+        await self.push_screen(BucketScreen(self.desk, message.bucket))
+
+    @on(OpenAssets)
+    async def _open_assets(self, message: OpenAssets) -> None:
+        query = AssetQuery(client_id=message.client_id)
+        await self.push_screen(AssetsScreen(self.desk, query, message.client_name))
+
+    async def action_help(self) -> None:
+        """The keys that work on the screen on view."""
+        seen: dict[str, str] = {}
+        for key, active in self.screen.active_bindings.items():
+            binding = active.binding
+            if binding.description and not binding.system:
+                shown = binding.key_display or self.get_key_display(binding)
+                seen.setdefault(binding.description, "")
+                keys = seen[binding.description]
+                if shown not in keys.split():
+                    seen[binding.description] = f"{keys} {shown}".strip()
+            del key
+        await self.push_screen(HelpScreen([(keys, description) for description, keys in seen.items()]))

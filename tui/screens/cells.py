@@ -1,0 +1,76 @@
+"""Cells that several screens share: a state is always a word, colour only repeats it."""
+
+from datetime import datetime
+
+from rich.text import Text
+
+from tui.format import NONE, ago, day, moment, money, percent, quantity, text
+from tui.theme import ATTENTION, BAD, FAINT, GOOD
+from ullage.v1 import inventory_pb2, types_pb2
+
+_OPERATORS = {
+    types_pb2.OPERATOR_EQUALS: "=",
+    types_pb2.OPERATOR_GLOB: "like",
+    types_pb2.OPERATOR_REGEX: "matches",
+    types_pb2.OPERATOR_CIDR: "within",
+}
+
+
+def either(value: bool, *, bad: bool = False) -> Text:
+    """yes or no; ``bad`` says that no is worth a look."""
+    return Text("yes") if value else Text("no", ATTENTION if bad else FAINT)
+
+
+def acknowledged(asset: inventory_pb2.Asset) -> Text:
+    """``new`` until somebody acknowledged it."""
+    return Text("yes", FAINT) if asset.acknowledged else Text("new", ATTENTION)
+
+
+def client_name(asset: inventory_pb2.Asset) -> Text:
+    """``unassigned`` without a client."""
+    return text(asset.client_name) if asset.client_id else Text("unassigned", ATTENTION)
+
+
+def seen(asset: inventory_pb2.Asset, now: datetime) -> Text:
+    """How long ago it was last seen."""
+    return Text(ago(moment(asset.last_seen), now))
+
+
+def created(at: datetime | None) -> Text:
+    """The day."""
+    return Text(day(at), FAINT)
+
+
+def usage(bucket: inventory_pb2.Bucket) -> Text:
+    """Of the open period."""
+    return Text(quantity(bucket.current_usage, bucket.symbol))
+
+
+def commit(terms: inventory_pb2.Terms, symbol: str) -> Text:
+    """A dash for none: 0 means that nothing was contracted."""
+    shown = quantity(terms.commit, symbol)
+    return Text(NONE, FAINT) if shown == NONE or terms.commit.strip("0.") == "" else Text(shown)
+
+
+def projected_cost(bucket: inventory_pb2.Bucket) -> Text:
+    """Of the open period."""
+    return Text(money(bucket.projected_cost, bucket.currency))
+
+
+def status(bucket: inventory_pb2.Bucket) -> Text:
+    """Over, on track, or neither; with the per cent of the commit that the projection reaches."""
+    reach = percent(bucket.percent_of_commit)
+    match bucket.status:
+        case "over":
+            return Text(f"▲ over {reach}", BAD)
+        case "on-track":
+            return Text(f"on track {reach}", GOOD)
+        case _:
+            return Text(NONE, FAINT)
+
+
+def filter_words(filtered: types_pb2.Filter) -> str:
+    """``name like web-* and label:env = prod``."""
+    return " and ".join(
+        f"{c.field} {_OPERATORS.get(c.operator, '?')} {c.pattern}" for c in filtered.conditions
+    )

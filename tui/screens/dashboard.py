@@ -1,0 +1,247 @@
+"""How things stand: what there is, what is not billed, what it brings, whether the system is well."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Static
+
+from tui.client import AssetQuery
+from tui.failures import CallFailed
+from tui.format import NONE, clean, duration, moment, money, percent, plural, text
+from tui.messages import GoTo, Loaded, LoadFailed, OpenClient, Refreshed
+from tui.screens.live import Desk, LiveScreen
+from tui.theme import ATTENTION, BAD, GOOD
+from tui.widgets.cards import Card, Cards
+from tui.widgets.chart import RevenueChart
+from tui.widgets.row_table import Column, RowTable
+from ullage.v1 import insight_pb2
+
+TopClient = insight_pb2.TopClient
+NewOverage = insight_pb2.NewOverage
+
+TOP_COLUMNS: Sequence[Column[TopClient]] = (
+    Column("Client", lambda t, now: text(t.client_name), 10, share=1),
+    Column("Projected", lambda t, now: Text(money(t.projected.amount, t.projected.currency)), 14, right=True),
+    Column("Share", lambda t, now: Text(percent(t.share)), 6, right=True),
+)
+OVERAGE_COLUMNS: Sequence[Column[NewOverage]] = (
+    Column("Client", lambda o, now: text(o.client_name), 10, share=1),
+    Column("Bucket", lambda o, now: text(o.bucket_name), 10, share=1),
+    Column("Of commit", lambda o, now: Text(percent(o.percent_of_commit), BAD), 9, right=True),
+)
+
+
+class DashboardScreen(LiveScreen):
+    """Cards, revenue, top clients, new overages, health. What can be opened opens what it counts."""
+
+    NOUNS = frozenset({"client", "asset", "bucket", "reading", "projection", "agent", "job"})
+    MAIN = "dashboard"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "currency", "Currency")]
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self._data: insight_pb2.Dashboard | None = None
+        self._currency = ""
+        self._top: RowTable[TopClient] = RowTable(
+            TOP_COLUMNS,
+            lambda top: (top.client_id, top.projected.currency),
+            clock=desk.clock,
+            opens=lambda top: OpenClient(top.client_id, top.client_name),
+            table_id="top",
+        )
+        self._overages: RowTable[NewOverage] = RowTable(
+            OVERAGE_COLUMNS,
+            lambda over: over.bucket_id,
+            clock=desk.clock,
+            opens=lambda over: OpenClient(over.client_id, over.client_name, over.bucket_id),
+            table_id="overages",
+        )
+
+    def compose(self) -> ComposeResult:
+        """Figures first."""
+        bar, status, footer = self.frame(main=self.MAIN)
+        yield bar
+        with Cards():
+            yield Card("Clients", card_id="clients", opens=lambda: GoTo("clients"))
+            yield Card("Assets", card_id="assets", opens=lambda: GoTo("assets", AssetQuery()))
+            yield Card("Buckets", card_id="buckets", opens=lambda: GoTo("buckets"))
+            yield Card("Projected rev", card_id="projected", opens=lambda: GoTo("clients"))
+            yield Card(
+                "Unassigned", card_id="unassigned", opens=lambda: GoTo("assets", AssetQuery(unassigned=True))
+            )
+            yield Card("Unbound", card_id="unbound", opens=lambda: GoTo("unbound"))
+            yield Card(
+                "New assets", card_id="new", opens=lambda: GoTo("assets", AssetQuery(unacknowledged=True))
+            )
+            yield Card("MoM revenue", card_id="mom", opens=None)
+        with Horizontal(id="panels"):
+            with Vertical(id="revenue-panel", classes="panel"):
+                yield RevenueChart()
+            with Vertical(id="right-panels"):
+                with Vertical(id="top-panel", classes="panel"):
+                    yield self._top
+                    yield Static("… loading", id="top-notice", classes="panel-notice", markup=False)
+                with Vertical(id="overages-panel", classes="panel"):
+                    yield self._overages
+                    yield Static("… loading", id="overages-notice", classes="panel-notice", markup=False)
+        yield Static(id="health", markup=False)
+        yield status
+        yield footer
+
+    def on_mount(self) -> None:
+        """Titles; the figures follow."""
+        super().on_mount()
+        self.query_one("#revenue-panel").border_title = "Revenue by month"
+        self.query_one("#top-panel").border_title = "Top clients, this period"
+        self.query_one("#overages-panel").border_title = "New overages, this period"
+        self._top.display = self._overages.display = False
+        self.query_one("#clients").focus()
+
+    def ask(self) -> None:
+        """For everything at once: one call, one moment."""
+        self._ask_dashboard()
+
+    @work(exclusive=True)
+    async def _ask_dashboard(self) -> None:
+        try:
+            dashboard = await self.desk.aggregator.dashboard()
+        except CallFailed as error:
+            self.post_message(LoadFailed(error))
+            return
+        self.post_message(Loaded(dashboard))
+
+    def on_load_failed(self, message: LoadFailed) -> None:
+        """Figures that were shown stay, as of their time."""
+        message.stop()
+        health = self.query_one("#health", Static)
+        health.update(Text(f"✖ {clean(str(message.error), 400)}", BAD))
+        if self._data is None:
+            for name in ("top", "overages"):
+                self.query_one(f"#{name}-notice", Static).update("not known yet")
+
+    def on_loaded(self, message: Loaded[insight_pb2.Dashboard]) -> None:
+        """Everything is drawn from the one answer."""
+        message.stop()
+        self._data = message.data
+        self._draw(message.data)
+        self.post_message(Refreshed())
+
+    def redraw(self) -> None:
+        """Ages grow."""
+        if self._data is not None:
+            self._draw(self._data)
+
+    def action_currency(self) -> None:
+        """Money is never added over currencies: one after the other."""
+        if self._data is None:
+            return
+        known = _currencies(self._data)
+        if len(known) < 2:
+            self.notify("All revenue is in one currency.", timeout=3)
+            return
+        self._currency = known[(known.index(self._currency) + 1) % len(known)]
+        self._draw(self._data)
+
+    def _draw(self, data: insight_pb2.Dashboard) -> None:
+        known = _currencies(data)
+        if self._currency not in known:
+            self._currency = known[0]
+        self._draw_counts(data)
+        self._draw_money(data, several=len(known) > 1)
+        self._fill(
+            self._top,
+            "top",
+            [t for t in data.top_clients if t.projected.currency == self._currency],
+            "No projections yet",
+        )
+        self._fill(
+            self._overages, "overages", list(data.new_overages), "None: nobody who was under is going over"
+        )
+        self.query_one("#health", Static).update(
+            health_line(data.health, self.desk.clock(), width=self.size.width)
+        )
+
+    def _draw_counts(self, data: insight_pb2.Dashboard) -> None:
+        for name in ("clients", "assets", "buckets"):
+            self.query_one(f"#{name}", Card).show_figure(Text(f"{getattr(data, name):,}", "bold"))
+        for name, count in (
+            ("unassigned", data.unassigned),
+            ("unbound", data.unbound),
+            ("new", data.unacknowledged),
+        ):
+            self.query_one(f"#{name}", Card).show_figure(Text(f"{count:,}", ATTENTION if count else "bold"))
+
+    def _draw_money(self, data: insight_pb2.Dashboard, *, several: bool) -> None:
+        projected = next((m for m in data.projected_revenue if m.currency == self._currency), None)
+        self.query_one("#projected", Card).show_figure(
+            Text(NONE if projected is None else money(projected.amount, projected.currency), "bold")
+        )
+        change = next((m for m in data.month_over_month if m.currency == self._currency), None)
+        figure = NONE if change is None else percent(change.percent, signed=True)
+        provisional = "~" if change is not None and change.provisional and figure != NONE else ""
+        self.query_one("#mom", Card).show_figure(Text(f"{provisional}{figure}", "bold"))
+        panel = self.query_one("#revenue-panel")
+        panel.border_title = (
+            f"Revenue by month, {clean(self._currency, 3)}" if self._currency else "Revenue by month"
+        )
+        panel.border_subtitle = "c: next currency" if several else "~ provisional"
+        self.query_one(RevenueChart).show_months(
+            [m for m in data.revenue if m.revenue.currency == self._currency]
+        )
+
+    def _fill(self, table: RowTable[Any], name: str, rows: Sequence[object], empty: str) -> None:
+        table.show_items(rows)
+        table.display = bool(rows)
+        notice = self.query_one(f"#{name}-notice", Static)
+        notice.display = not rows
+        notice.update(empty)
+
+
+def _currencies(data: insight_pb2.Dashboard) -> list[str]:
+    """Those of projections first; one empty name when there is no money at all."""
+    found = [money.currency for money in data.projected_revenue] + [
+        month.revenue.currency for month in data.revenue
+    ]
+    return list(dict.fromkeys(found)) or [""]
+
+
+def health_line(health: insight_pb2.Health, now: datetime, *, width: int) -> Text:
+    """State, database, last runs, silent agents; on a second line what is wrong."""
+    line = Text(overflow="ellipsis", no_wrap=True)
+    match health.state:
+        case "ok":
+            line.append("✔ healthy", GOOD)
+        case "warning":
+            line.append("▲ warning", ATTENTION)
+        case _:
+            line.append(f"✖ {clean(health.state or 'unknown', 20)}", BAD)
+    parts = [
+        f"DB {clean(health.database.split(',')[0], 24)}" if health.database else "",
+        _last("reading", health.last_reading, now),
+        _last("billing", health.last_billing, now),
+        _last("projection", health.last_projection, now),
+        f"{plural(health.agents, 'agent')}, {health.agents_silent} silent"
+        if health.agents_silent
+        else plural(health.agents, "agent"),
+    ]
+    for part in filter(None, parts):
+        line.append(" · ", "dim")
+        line.append(part)
+    line.truncate(width - 2, overflow="ellipsis")
+    if health.problems:
+        problems = Text("; ".join(clean(problem) for problem in health.problems), ATTENTION)
+        problems.truncate(width - 2, overflow="ellipsis")
+        line = Text("\n").join([line, problems])
+    return line
+
+
+def _last(name: str, stamp: Timestamp, now: datetime) -> str:
+    at = moment(stamp)
+    return f"no {name} yet" if at is None else f"{name} {duration(now - at)}"

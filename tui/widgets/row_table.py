@@ -1,0 +1,200 @@
+"""A table of messages: columns that fit the width, updates that leave the cursor where the person put it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Generic, TypeVar
+
+from rich.text import Text
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.coordinate import Coordinate
+from textual.message import Message
+from textual.widgets import DataTable
+
+from tui.format import fit
+
+Row = TypeVar("Row")
+# More rows than this appearing or going at once: the table is filled anew, which is quicker than moving rows.
+_MOVED_ROWS_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[Row]):
+    """One column. ``width`` in cells; with ``share`` it grows into the space that is left, by that weight.
+
+    ``sort`` names the field for ``PageRequest.sort``, empty where the list cannot be sorted by it; ``above`` is the
+    least width of the terminal at which the column is shown.
+    """
+
+    label: str
+    cell: Callable[[Row, datetime], Text]
+    width: int
+    share: int = 0
+    right: bool = False
+    sort: str = ""
+    above: int = 0
+
+
+def widths(columns: Sequence[Column[Row]], available: int) -> list[int]:
+    """Cells for each column so that together, with a space before each, they fill ``available``."""
+    spare = available - sum(column.width + 1 for column in columns)
+    shares = sum(column.share for column in columns)
+    if spare <= 0 or not shares:
+        return [column.width for column in columns]
+    given = [column.width + spare * column.share // shares for column in columns]
+    left = available - sum(width + 1 for width in given)
+    last = max(index for index, column in enumerate(columns) if column.share)
+    given[last] += left
+    return given
+
+
+class RowTable(DataTable[Text], Generic[Row]):
+    """Shows messages, one a row; opening one posts what ``opens`` makes of it. Knows nothing of pages."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select_cursor", "Open", show=True),
+        Binding("j", "cursor_down", "Down", show=False),
+        Binding("k", "cursor_up", "Up", show=False),
+        Binding("h", "cursor_left", "Left", show=False),
+        Binding("l", "cursor_right", "Right", show=False),
+        Binding("g", "scroll_top", "First row", show=False),
+        Binding("G", "scroll_bottom", "Last row", show=False),
+    ]
+
+    class Beyond(Message):
+        """The person moved past the last row (``step`` 1) or the first (-1)."""
+
+        def __init__(self, step: int) -> None:
+            super().__init__()
+            self.step = step
+
+    def __init__(
+        self,
+        columns: Sequence[Column[Row]],
+        key: Callable[[Row], object],
+        *,
+        clock: Callable[[], datetime],
+        opens: Callable[[Row], Message | None],
+        table_id: str | None = None,
+    ) -> None:
+        super().__init__(id=table_id, cursor_type="row", zebra_stripes=False, cell_padding=0)
+        self._all_columns = columns
+        self._key = key
+        self._clock = clock
+        self._opens = opens
+        self._shown: list[tuple[Column[Row], int]] = []
+        self._sort: tuple[str, bool] = ("", False)
+        self.items: list[Row] = []
+
+    @property
+    def current(self) -> Row | None:
+        """The row under the cursor."""
+        return self.items[self.cursor_row] if 0 <= self.cursor_row < len(self.items) else None
+
+    @property
+    def shown_columns(self) -> list[Column[Row]]:
+        """Those for which there is room."""
+        return [column for column, _ in self._shown]
+
+    def mark_sort(self, name: str, *, descending: bool) -> None:
+        """Which column's label carries the arrow."""
+        if (name, descending) != self._sort:
+            self._sort = (name, descending)
+            self._lay_out()
+
+    def show_items(self, items: Sequence[Row]) -> None:
+        """Replaces what is shown; the cursor stays on the same thing, and that thing on the same line."""
+        at = self.cursor_row
+        held = self._key(self.items[at]) if 0 <= at < len(self.items) else None
+        before, self.items = self.items, list(items)
+        if abs(len(before) - len(self.items)) > _MOVED_ROWS_MAX:
+            self._fill()
+        else:
+            self._overwrite(len(before))
+        moved = next(
+            (i for i, item in enumerate(self.items) if self._key(item) == held), min(at, len(self.items) - 1)
+        )
+        if self.items and moved != at:
+            top = self.scroll_y
+            self.cursor_coordinate = Coordinate(moved, 0)
+            self.call_after_refresh(self.scroll_to, y=top + moved - at, animate=False)
+
+    def redraw(self) -> None:
+        """The same rows at the present time: "3 min ago" grows older without news."""
+        self._overwrite(len(self.items))
+
+    def select(self, key: object) -> None:
+        """Moves the cursor to a thing, if it is shown."""
+        for index, item in enumerate(self.items):
+            if self._key(item) == key:
+                self.move_cursor(row=index)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Columns come and go with the width."""
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        available = self.size.width - self.scrollbar_size_vertical - 1
+        columns = [column for column in self._all_columns if self.app.size.width >= column.above]
+        self._shown = list(zip(columns, widths(columns, available), strict=True))
+        top, at = self.scroll_y, self.cursor_row
+        self.clear(columns=True)
+        for column, width in self._shown:
+            label = Text(column.label, no_wrap=True, end="")
+            if column.sort and column.sort == self._sort[0]:
+                label = Text(f"{column.label} {'▼' if self._sort[1] else '▲'}", no_wrap=True, end="")
+            self.add_column(Text(" ").append(fit(label, width, right=column.right)), width=width + 1)
+        self._fill()
+        if self.items:
+            self.cursor_coordinate = Coordinate(min(max(at, 0), len(self.items) - 1), 0)
+            self.call_after_refresh(self.scroll_to, y=top, animate=False)
+
+    def _cells(self, item: Row) -> list[Text]:
+        now = self._clock()
+        return [
+            Text(" ", no_wrap=True, end="").append_text(
+                fit(column.cell(item, now), width, right=column.right)
+            )
+            for column, width in self._shown
+        ]
+
+    def _fill(self) -> None:
+        self.clear()
+        if self._shown:
+            self.add_rows([self._cells(item) for item in self.items])
+
+    def _overwrite(self, rows_before: int) -> None:
+        """By position, and only cells that differ: nothing flickers, nothing scrolls."""
+        if not self._shown:
+            return
+        for index, item in enumerate(self.items):
+            cells = self._cells(item)
+            if index >= rows_before:
+                self.add_row(*cells)
+                continue
+            for place, (old, new) in enumerate(zip(self.get_row_at(index), cells, strict=True)):
+                if old.plain != new.plain or old.spans != new.spans:
+                    self.update_cell_at(Coordinate(index, place), new)
+        for _ in range(rows_before - len(self.items)):
+            last = self.coordinate_to_cell_key(Coordinate(self.row_count - 1, 0)).row_key
+            self.remove_row(last)
+
+    def action_cursor_down(self) -> None:
+        """At the last row: ``Beyond``."""
+        if self.items and self.cursor_row >= len(self.items) - 1:
+            self.post_message(self.Beyond(1))
+        super().action_cursor_down()
+
+    def action_cursor_up(self) -> None:
+        """At the first row: ``Beyond``."""
+        if self.cursor_row <= 0:
+            self.post_message(self.Beyond(-1))
+        super().action_cursor_up()
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Enter, or a click on the row under the cursor."""
+        event.stop()
+        message = None if self.current is None else self._opens(self.current)
+        if message is not None:
+            self.post_message(message)
