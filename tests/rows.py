@@ -1,5 +1,6 @@
 """Inserting single rows on a test's connection. What the rows mean is tests/builders.py's business."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
@@ -14,7 +15,7 @@ class Rows:
     """A database to fill. Everything is committed at once where the connection is in autocommit mode."""
 
     conn: psycopg.AsyncConnection[Any]
-    numbers: count[int] = field(default_factory=lambda: count(1))
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     async def now(self) -> datetime:
         """The database's clock."""

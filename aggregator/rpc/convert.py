@@ -10,10 +10,12 @@ from zoneinfo import ZoneInfo
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from aggregator.domain import insight
+from aggregator.domain.match import Condition, Filter, Operator
 from aggregator.domain.period import Cycle
 from aggregator.domain.rate import percent_of_commit
 from aggregator.domain.slot import OPEN_SLOT, UNITS_PER_DAY, slot_start
 from aggregator.domain.terms import Terms
+from aggregator.errors import Invalid
 from aggregator.store.assets import AssetDetail, AssetRow, AssignmentRow, BindingRow, SeriesRow, Unbound
 from aggregator.store.buckets import AssignmentRuleRow, BucketDetail, Conditions, UnitTypeRow
 from aggregator.store.clients import ClientRow
@@ -203,6 +205,23 @@ def filter_message(conditions: Conditions) -> types_pb2.Filter:
             for condition in conditions
         ]
     )
+
+
+def to_filter(field: str, message: types_pb2.Filter) -> Filter:
+    """Conditions as the domain knows them. Raises ``Invalid`` for an operator that does not exist."""
+    return Filter(
+        tuple(
+            Condition(one.field, _operator(f"{field}[{place}]", one.operator), one.pattern)
+            for place, one in enumerate(message.conditions, start=1)
+        )
+    )
+
+
+def _operator(condition: str, value: int) -> Operator:
+    for name, operator in OPERATORS.items():
+        if operator == value:
+            return Operator(name)
+    raise Invalid(f"{condition}.operator", f"must be one of {', '.join(OPERATORS)}")
 
 
 def terms_message(terms: Terms) -> inventory_pb2.Terms:

@@ -15,7 +15,7 @@ from aggregator.errors import Invalid
 from aggregator.store.paging import ROWS_DEFAULT, ROWS_MAX, Page, Paging, Position
 from ullage.v1 import types_pb2
 
-TOKEN_CHARACTERS_MAX = 2_000
+TOKEN_CHARACTERS_MAX = 8_000
 SEARCH_CHARACTERS_MAX = 200
 _ID_MAX = 2**63 - 1
 _DIGITS_MAX = 200

@@ -11,7 +11,7 @@ from aggregator.store.snapshot import Snapshot
 
 _Q = sql.queries("clients")
 
-SORTS = ("id", "name", "created_at", "buckets")
+SORTS = ("id", "name", "created_at", "buckets", "assets", "projected_cost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,9 @@ class ClientRow:
 
 async def list_clients(seen: Snapshot, paging: Paging, *, search: str = "") -> Page[ClientRow]:
     """Clients whose name has ``search`` in it, any case."""
-    keys = await find(seen.conn, _Q["page"], paging, search=contains(search))
+    keys = await find(
+        seen.conn, _Q["page"], paging, search=contains(search), slot=seen.slot, now=seen.now
+    )
     return page(keys, paging, await rows(seen, list(keys.ids[: paging.size])))
 
 

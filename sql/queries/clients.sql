@@ -5,8 +5,17 @@
 with matching as not materialized (
     select c.id,
            case %(sort)s::text when 'name' then lower(c.name) collate "C" else '' end as txt,
-           case %(sort)s when 'buckets' then (select count(*) from bucket b where b.client_id = c.id) else 0 end
-               ::numeric as num,
+           -- Without a projection: below 0.
+           coalesce(case %(sort)s
+               when 'buckets' then (select count(*) from bucket b where b.client_id = c.id)::numeric
+               when 'assets' then (
+                   select count(*) from assignment x
+                   where x.client_id = c.id and x.from_slot <= %(slot)s::integer and x.to_slot > %(slot)s)::numeric
+               when 'projected_cost' then (
+                   select sum(p.projected_cost) from bucket b join projection p on p.bucket_id = b.id
+                   where b.client_id = c.id
+                     and p.period_start <= %(now)s::timestamptz and p.period_end > %(now)s)
+               else 0 end, -1) as num,
            case %(sort)s when 'created_at' then c.created_at else 'epoch' end as at
     from client c
     where %(search)s::text is null or lower(c.name) like lower(%(search)s)
