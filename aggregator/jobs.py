@@ -24,6 +24,8 @@ from ullage.log import fields
 CATCH_UP_AFTER = timedelta(seconds=1)
 
 _log = logging.getLogger(__name__)
+# Its lines about each run of each job say less than our own.
+logging.getLogger("apscheduler").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)

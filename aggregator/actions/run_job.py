@@ -119,5 +119,7 @@ async def _outcome(db: Database, job: Job, order: Order) -> tuple[Mapping[str, i
         incident = secrets.token_hex(4)
         _log.exception("a job failed unexpectedly", extra=fields(**about, incident=incident))
         return {}, f"unexpected failure {incident}; the aggregator's log says more"
-    _log.info("job done", extra=fields(**about, **counts))
+    # Most runs of most jobs find nothing to do, every minute for years.
+    level = logging.INFO if any(counts.values()) else logging.DEBUG
+    _log.log(level, "job done", extra=fields(**about, **counts))
     return counts, ""

@@ -13,14 +13,17 @@ if TYPE_CHECKING:
     from aggregator.store.database import Database
 
 
-def configuration(context: click.Context) -> Config:
-    """The configuration that --config names, with logging set up as it says. Raises ``ConfigError``."""
+def configuration(context: click.Context, *, serving: bool = False) -> Config:
+    """The configuration that --config names. Raises ``ConfigError``.
+
+    Sets up logging: as it says when ``serving``; other commands speak for themselves and log only what is wrong.
+    """
     from ullage import log
 
     options = context.find_root().params
-    log.configure("debug" if options["debug"] else "info")
+    log.configure("debug" if options["debug"] else "warning")
     config = load(Path(options["config"]))
-    if not options["debug"]:
+    if serving and not options["debug"]:
         log.configure(config.log.level)
     return config
 

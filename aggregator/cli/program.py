@@ -66,7 +66,7 @@ def serve(context: click.Context) -> None:
     """
     from aggregator.app import serve as serve_app
 
-    config = configuration(context)
+    config = configuration(context, serving=True)
     with database_address(config) as dsn:
         asyncio.run(serve_app(config, dsn))
 
