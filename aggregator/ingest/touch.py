@@ -12,7 +12,7 @@ from aggregator.ingest.decode import Int64s
 
 WIDTHS = (60, 5)
 UNIT_MINUTES = 5
-_MINUTE_US = 60_000_000
+MINUTE_US = 60_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,12 +30,12 @@ class Reach:
 
 def slot_at(at_us: Int64s, *, width: int) -> Int64s:
     """The slot a level belongs to: a moment exactly on a border is in the slot that ends there."""
-    return (at_us - 1) // (width * _MINUTE_US)
+    return (at_us - 1) // (width * MINUTE_US)
 
 
 def first_slot_after(since_us: Int64s, *, width: int) -> Int64s:
     """The first slot of an amount of ``(since, …]``: the one in which the span's first moment lies."""
-    return since_us // (width * _MINUTE_US)
+    return since_us // (width * MINUTE_US)
 
 
 def reach_of_ticks(
