@@ -110,8 +110,9 @@ shares as materialized (
     join layouts as l on l.width = t.width and l.series = t.series and l.has_amounts
     join wanted as w on w.agent_id = t.agent_id and w.width = t.width and w.slot = t.reached_slot
 ),
--- Ticks in the slot of their time. `plain`: all ticks of the slot carry the same series and none is divided, so
--- that the last values are those of the newest tick.
+-- Ticks in the slot of their time; one that only reaches into this island belongs to another, which found it too.
+-- `plain`: all ticks of the slot carry the same series and none is divided, so that the last values are those of the
+-- newest tick.
 inside as materialized (
     select
         w.w, t.ticked_at, t.stored_at, t.reported, t.series, t.value, l.kind,
@@ -119,7 +120,7 @@ inside as materialized (
         t.ticked_at = max(t.ticked_at) over in_slot as newest,
         min(t.series) over in_slot = max(t.series) over in_slot and w.w not in (select shares.w from shares) as plain
     from ticks as t
-    join wanted as w on w.agent_id = t.agent_id and w.width = t.width and w.slot = t.slot
+    join wanted as w on w.agent_id = t.agent_id and w.width = t.width and w.slot = t.slot and t.slot <= t.to_slot
     join layouts as l on l.width = t.width and l.series = t.series
     window in_slot as (partition by w.w)
 ),
