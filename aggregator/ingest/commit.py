@@ -94,12 +94,7 @@ class Committer:
         Waits while the queue is full, which holds up the agent's stream: back-pressure reaches the agent itself.
         """
         waiting = _Waiting(batch)
-        try:
-            async with asyncio.timeout(SUBMIT_SECONDS_MAX):
-                while self.ready and self._full():
-                    self._room.clear()
-                    await self._room.wait()
-        except TimeoutError:
+        if self.ready and self._full() and not await self._wait_for_room():
             waiting.settle(busy(batch, "the database is slow; keep the batch and offer it again"))
             return waiting.answer
         if not self.ready:
@@ -109,6 +104,17 @@ class Committer:
         self._bytes += len(batch.payload)
         self._work.set()
         return waiting.answer
+
+    async def _wait_for_room(self) -> bool:
+        """False when there was none in time. When it returns True there is, or the database is away."""
+        try:
+            async with asyncio.timeout(SUBMIT_SECONDS_MAX):
+                while self.ready and self._full():
+                    self._room.clear()
+                    await self._room.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def _full(self) -> bool:
         return len(self._queue) >= QUEUE_BATCHES_MAX or self._bytes >= QUEUE_BYTES_MAX

@@ -180,7 +180,9 @@ def _columns(batch: _PackedBatch) -> Columns | Refused:
         return Refused(f"a tick names more than {limits.COLLECTORS_PER_TICK_MAX} collectors")
     if not any(counts) and not any(reported) and not any(failed):
         return Refused("the batch says nothing: no reading, no collector")
-    both = np.array(times, np.int64).clip(limits.TIME_US_MIN, limits.TIME_US_MAX)
+    both = np.array(times, np.int64)
+    if min(times) < limits.TIME_US_MIN or max(times) > limits.TIME_US_MAX:
+        both = both.clip(limits.TIME_US_MIN, limits.TIME_US_MAX)
     return Columns(
         dictionary=batch.dictionary,
         series=np.frombuffer(b"".join(series), "<u4"),
