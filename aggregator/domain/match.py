@@ -5,6 +5,7 @@ Python's ``re`` never sees one. Knows what a condition means, not who owns it.
 """
 
 import ipaddress
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -102,6 +103,8 @@ def compile_conditions(conditions: Sequence[Condition]) -> Matcher:
 
 def _compile(condition: Condition) -> Matcher:
     name, pattern = condition.field, condition.pattern
+    _check_text("field", name)
+    _check_text("pattern", pattern)
     _check_field(name)
     if len(pattern) > PATTERN_CHARACTERS_MAX:
         raise PatternError(
@@ -124,6 +127,12 @@ def _compile(condition: Condition) -> Matcher:
         return value is not None and accepts(value)
 
     return test
+
+
+def _check_text(field: str, text: str) -> None:
+    """Control characters and half surrogates can be neither stored nor shown."""
+    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in text):
+        raise PatternError(field, "must not contain control characters")
 
 
 def _check_field(name: str) -> None:
