@@ -25,6 +25,7 @@ from ullage.wire import from_micros
 _Q = sql.queries("ingest")
 
 RETRY_MS = 1_000
+UNREAD_RETRY_MS = 10
 _COPY_BYTES = 1024 * 1024
 
 Epoch = tuple[int, bytes]
@@ -106,9 +107,10 @@ def _judge_one(batch: Offered, last: int | None, known: bytes | None) -> ingest_
         answer.outcome = ingest_pb2.OUTCOME_GAP
         answer.expected = (last or 0) + 1
     elif content is None:
-        # Its number was not the next when it came, so it was not read. Now it is.
-        answer.outcome = ingest_pb2.OUTCOME_GAP
-        answer.expected = batch.seq
+        # Its number was not the next when it came, so it was not read. Now it is: another stream was quicker.
+        answer.outcome = ingest_pb2.OUTCOME_BUSY
+        answer.reason = "the number before this one has only just arrived; offer the batch again"
+        answer.retry_after_ms = UNREAD_RETRY_MS
     elif isinstance(content, Refused):
         answer.outcome = ingest_pb2.OUTCOME_REFUSED
         answer.reason = content.reason

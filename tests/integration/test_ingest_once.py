@@ -72,10 +72,14 @@ async def test_a_number_above_the_next_waits_for_the_ones_between(dsn: str) -> N
     assert [value for *_, value in stored(dsn)] == [1, 2, 3]
 
 
-async def test_a_batch_that_was_not_read_because_its_number_was_not_next_is_asked_for(dsn: str) -> None:
+async def test_a_batch_that_was_not_read_because_its_number_was_not_next_is_asked_for_again(dsn: str) -> None:
+    batch = Spool().seal(encoded(Tick([(RAM, 1)])))
     async with intake(dsn) as into:
-        assert outcomes(await into.offer(Spool().seal(encoded(Tick([(RAM, 1)]))), is_next=False)) == ["GAP 1"]
-    assert stored(dsn) == []
+        [ack] = await into.offer(batch, is_next=False)
+        assert outcomes([ack]) == ["BUSY"]
+        assert 0 < ack.retry_after_ms < 1000
+        assert outcomes(await into.offer(batch)) == ["APPLIED"]
+    assert stored(dsn) == [("h1", "ram", 1)]
 
 
 async def test_epochs_and_agents_are_counted_apart(dsn: str) -> None:

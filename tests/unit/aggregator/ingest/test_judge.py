@@ -60,11 +60,11 @@ def expected(batch: Offered, applied: list[bytes]) -> "ingest_pb2.Outcome.ValueT
     if batch.seq <= len(applied):
         same = applied[batch.seq - 1] == batch.sha256
         return ingest_pb2.OUTCOME_DUPLICATE if same else ingest_pb2.OUTCOME_CONFLICT
-    if batch.seq > len(applied) + 1 or batch.content is None:
+    if batch.seq > len(applied) + 1:
         return ingest_pb2.OUTCOME_GAP
     if isinstance(batch.content, Refused):
         return ingest_pb2.OUTCOME_REFUSED
-    if isinstance(batch.content, Later):
+    if batch.content is None or isinstance(batch.content, Later):
         return ingest_pb2.OUTCOME_BUSY
     return ingest_pb2.OUTCOME_APPLIED
 
