@@ -34,8 +34,6 @@ ACK_SECONDS_MAX = 60.0
 BUSY_SECONDS_MAX = 300.0
 # When the aggregator names no time.
 BUSY_SECONDS_DEFAULT = 1.0
-# In a row, without a delivery between them: more is no lost batch but a misunderstanding.
-GAPS_MAX = 5
 # Beyond this the aggregator flags what the agent says of time.
 CLOCK_OFFSET_SECONDS_MAX = 2.0
 REJECTED_LINES_MAX = 20
@@ -92,7 +90,7 @@ class Link:
         clock: Clock,
         counts: Counts,
         window: int,
-        ack_seconds_max: float = ACK_SECONDS_MAX,
+        ack_seconds_max: float,
     ) -> None:
         self._call: Stream = ingest_pb2_grpc.IngestStub(channel).Push()
         self._spool = spool
@@ -109,8 +107,6 @@ class Link:
         self._pause_seconds = 0.0
         self._heard_at = 0.0
         self._stalled = False
-        # In a row, without a delivery between them.
-        self._gaps = 0
         self._welcomed = False
         self._delivered = False
 
@@ -282,7 +278,6 @@ class Link:
         match ack.outcome:
             case ingest_pb2.OUTCOME_APPLIED | ingest_pb2.OUTCOME_DUPLICATE:
                 self._delivered = True
-                self._gaps = 0
                 self._flight.popleft()
                 self._spool.acknowledge()
                 self._count(ack)
@@ -302,7 +297,6 @@ class Link:
 
     def _hear_gap(self, ack: ingest_pb2.Ack) -> str:
         self._counts.gap += 1
-        self._gaps += 1
         position = self._spool.find(ack.epoch, ack.expected)
         if position is None:
             # Acknowledged once and not known there now: a database restored from a backup. The batches held are not
@@ -313,7 +307,7 @@ class Link:
             )
             self._spool.renumber()
             return "the batches held were numbered anew"
-        if ack.expected == ack.seq or self._gaps > GAPS_MAX:
+        if ack.expected == ack.seq:
             return f"the aggregator waits for number {ack.expected} and does not take it"
         self._go_back(position, 0.0)
         return ""

@@ -21,7 +21,9 @@ _BATCH_SPAN_US_MAX = BATCH_SPAN_SECONDS_MAX * 1_000_000
 # On the wire a reading is a fixed32 index and an sfixed64 value.
 _READING_BYTES = 12
 # Tag and length of an embedded message, at their longest within a batch.
-_FRAME_BYTES = 8
+_FRAME_BYTES = 4
+# A SeriesEntry but for the name of its unit: the frames of both and the index of the asset.
+_SERIES_BYTES = 10
 # Three fixed64 fields, the two columns' frames and the tick's own.
 _TICK_BYTES = 64
 
@@ -146,7 +148,7 @@ class _Batch:
         if known is not None:
             return (known, 0) if room >= 0 else (None, 0)
         entry = _entry(reading.asset) if key not in self._assets else None
-        grown = 2 * _FRAME_BYTES + len(reading.unit_type.encode()) + _FRAME_BYTES
+        grown = _SERIES_BYTES + len(reading.unit_type.encode())
         if entry is not None:
             grown += entry.ByteSize() + _FRAME_BYTES
         if grown > room:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 import grpc.aio
 
 from agent.identity import Clock, SystemClock
-from agent.link import WINDOW_BATCHES, Counts, Ended, Greeting, Link
+from agent.link import ACK_SECONDS_MAX, WINDOW_BATCHES, Counts, Ended, Greeting, Link
 from agent.spool import MemorySpool
 from ullage.channel import Identity, open_channel
 from ullage.log import fields
@@ -118,6 +118,7 @@ class Uplink:
             clock=self._clock,
             counts=self.counts,
             window=self._window,
+            ack_seconds_max=ACK_SECONDS_MAX,
         )
         try:
             return await link.run(self._welcome)

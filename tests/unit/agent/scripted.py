@@ -29,6 +29,8 @@ class Fault(Enum):
     REFUSE = auto()
     # Forgets the batch without a word; the next one then meets a GAP.
     LOSE = auto()
+    # Says GAP and expects the very batch that it was sent.
+    ASK_AGAIN = auto()
 
 
 class Scripted(ingest_pb2_grpc.IngestServicer):
@@ -75,17 +77,24 @@ class Scripted(ingest_pb2_grpc.IngestServicer):
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "going away")
             if fault in {Fault.LOSE, Fault.COMMIT_SILENTLY}:
                 continue
-            ack = self._fail(batch, fault) if fault else self._apply(batch)
+            # What is committed is never refused, and what is not next is a GAP: no aggregator says otherwise.
+            is_next = batch.seq == self.cursors.get(batch.epoch, 0) + 1
+            ack = self._fail(batch, fault) if fault and is_next else self._apply(batch)
             self.outcomes.append(ack.outcome)
             if ack.outcome in _GO_BACK:
                 awaited[batch.epoch] = ack.expected or batch.seq
             await context.write(ingest_pb2.PushReply(ack=ack))
 
     def _fail(self, batch: ingest_pb2.SealedBatch, fault: Fault) -> ingest_pb2.Ack:
-        outcome = ingest_pb2.OUTCOME_BUSY if fault is Fault.BUSY else ingest_pb2.OUTCOME_REFUSED
-        return ingest_pb2.Ack(
-            epoch=batch.epoch, seq=batch.seq, outcome=outcome, reason="as the test says", retry_after_ms=1
-        )
+        ack = ingest_pb2.Ack(epoch=batch.epoch, seq=batch.seq, reason="as the test says", retry_after_ms=1)
+        match fault:
+            case Fault.BUSY:
+                ack.outcome = ingest_pb2.OUTCOME_BUSY
+            case Fault.ASK_AGAIN:
+                ack.outcome, ack.expected = ingest_pb2.OUTCOME_GAP, batch.seq
+            case _:
+                ack.outcome = ingest_pb2.OUTCOME_REFUSED
+        return ack
 
     def _apply(self, batch: ingest_pb2.SealedBatch) -> ingest_pb2.Ack:
         last = self.cursors.get(batch.epoch, 0)
