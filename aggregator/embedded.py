@@ -230,7 +230,9 @@ class EmbeddedServer:
         new.mkdir(mode=0o700)
         _give(new, identity)
         _give(private, identity)
-        options = ("-U", ROLE, "-A", "scram-sha-256", f"--pwfile={pwfile}", "-E", "UTF8", "--locale=C")
+        # Ordered by bytes, the same on every machine; but Ä and ä are one letter to a search.
+        locale = ("-E", "UTF8", "--locale=C", "--lc-ctype=C.UTF-8")
+        options = ("-U", ROLE, "-A", "scram-sha-256", f"--pwfile={pwfile}", *locale)
         argv = (binaries.path("initdb"), "-D", _folder(new, identity), *options)
         try:
             run(Command(argv=argv, identity=identity, cwd=str(new)))

@@ -246,6 +246,7 @@ def _initialise(installation: Installation, folder: Path) -> None:
         "-E",
         "UTF8",
         "--locale=C",
+        "--lc-ctype=C.UTF-8",
     )
     run(Command(argv=argv, identity=identity))
 

@@ -1,6 +1,6 @@
 """Builders of what billing leaves behind: runs, billing readings, projections. Beside builders.py and by the same rules."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from aggregator.domain.rate import charge
@@ -34,8 +34,8 @@ async def reading(
     as_of: datetime | None = None,
     finalised_at: datetime | None = None,
 ) -> Decimal:
-    """What the bucket's newest terms make of ``quantity`` in the period; the cost."""
-    terms, currency, digits = await _agreed(world, bucket)
+    """What the bucket's terms at its end make of ``quantity`` in the period; the cost."""
+    terms, currency, digits = await _agreed(world, bucket, end.date())
     charged = charge(terms, quantity=Decimal(quantity), currency_digits=digits)
     await world.insert(
         "billing_reading",
@@ -75,7 +75,7 @@ async def projection(
     current: str = "1",
 ) -> None:
     """What the bucket's period is expected to end with."""
-    _, currency, _ = await _agreed(world, bucket)
+    _, currency, _ = await _agreed(world, bucket, end.date())
     await world.insert(
         "projection",
         returning="bucket_id",
@@ -92,12 +92,13 @@ async def projection(
     )
 
 
-async def _agreed(world: World, bucket: int) -> tuple[Terms, str, int]:
+async def _agreed(world: World, bucket: int, day: date) -> tuple[Terms, str, int]:
     row = await world.one(
         "select t.id, t.starts_on, t.commit, t.base_price, t.overage_price, t.aggregation, c.currency, c.currency_digits"
         " from bucket_terms t join bucket b on b.id = t.bucket_id join client c on c.id = b.client_id"
-        " where b.id = %s order by t.starts_on desc limit 1",
+        " where b.id = %s and t.starts_on <= %s order by t.starts_on desc limit 1",
         bucket,
+        day,
     )
     return (
         Terms(
