@@ -73,6 +73,7 @@ from unnest(%(asset_ids)s::bigint[], %(unit_type_ids)s::smallint[]) with ordinal
 join series s using (asset_id, unit_type_id)
 
 -- name: create_series
+-- Flags the assets, those too that are flagged: a rebind under way has not seen the series and is about to clear the flag.
 with fresh as (
     insert into series (asset_id, unit_type_id)
     select k.asset_id, k.unit_type_id
@@ -81,7 +82,7 @@ with fresh as (
     on conflict do nothing
     returning asset_id
 ), held as (
-    select a.id from asset a where a.id in (select asset_id from fresh) and not a.rebind order by a.id for no key update
+    select a.id from asset a where a.id in (select asset_id from fresh) order by a.id for no key update
 )
 update asset a set rebind = true from held where a.id = held.id
 
