@@ -18,7 +18,8 @@ from tui.messages import GoTo, Link, LinkChanged, News, OpenAsset, OpenAssets, O
 from tui.palette import Jump
 from tui.screens.asset import AssetScreen
 from tui.screens.assets import AssetsScreen
-from tui.screens.buckets import BucketScreen, BucketsScreen
+from tui.screens.bucket import BucketScreen
+from tui.screens.buckets import BucketsScreen
 from tui.screens.clients import ClientScreen, ClientsScreen
 from tui.screens.dashboard import DashboardScreen
 from tui.screens.help import HelpScreen
@@ -163,15 +164,17 @@ class UllageApp(App[None]):
         await self.push_screen(AssetsScreen(self.desk, query, message.client_name))
 
     async def action_help(self) -> None:
-        """The keys that work on the screen on view."""
-        seen: dict[str, str] = {}
-        for key, active in self.screen.active_bindings.items():
-            binding = active.binding
-            if binding.description and not binding.system:
-                shown = binding.key_display or self.get_key_display(binding)
-                seen.setdefault(binding.description, "")
-                keys = seen[binding.description]
-                if shown not in keys.split():
-                    seen[binding.description] = f"{keys} {shown}".strip()
-            del key
-        await self.push_screen(HelpScreen([(keys, description) for description, keys in seen.items()]))
+        """The keys that work on the screen on view: its own first, then those of its parts."""
+        keys: dict[str, list[str]] = {}
+        bindings = [
+            active.binding for active in self.screen.active_bindings.values() if not active.binding.system
+        ]
+        for binding in sorted(bindings, key=lambda binding: not binding.show):
+            shown = keys.setdefault(binding.description, [])
+            shown.append(self.get_key_display(binding))
+        lines = [
+            (" ".join(dict.fromkeys(shown)), description)
+            for description, shown in keys.items()
+            if description
+        ]
+        await self.push_screen(HelpScreen(lines))

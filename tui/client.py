@@ -108,6 +108,17 @@ class AssetQuery:
     unacknowledged: bool = False
 
 
+class _Stubs:
+    """One connection and the services on it."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
+        self.inventory = inventory_pb2_grpc.InventoryStub(channel)
+        self.billing = billing_pb2_grpc.BillingStub(channel)
+        self.insight = insight_pb2_grpc.InsightStub(channel)
+        self.admin = admin_pb2_grpc.AdminStub(channel)
+
+
 class Aggregator:
     """An aggregator as one person's key sees it. Dials when first used; ``close`` when done."""
 
@@ -115,20 +126,14 @@ class Aggregator:
         self.address = settings.address
         self._ca = settings.ca
         self._metadata = grpc.aio.Metadata(("authorization", f"Bearer {settings.key}"))
-        self._dial()
+        self._stubs: _Stubs | None = None
 
-    def _dial(self) -> None:
-        self._channel = open_channel(self.address, ca=self._ca)
-        self._inventory = inventory_pb2_grpc.InventoryStub(self._channel)
-        self._billing = billing_pb2_grpc.BillingStub(self._channel)
-        self._insight = insight_pb2_grpc.InsightStub(self._channel)
-        self._admin = admin_pb2_grpc.AdminStub(self._channel)
-
-    async def _redial(self) -> None:
-        """A new channel: gRPC's own back-off between attempts grows to two minutes, a person waits for seconds."""
-        old = self._channel
-        self._dial()
-        await old.close()
+    @property
+    def _wire(self) -> _Stubs:
+        """Dialled in the event loop that calls: a channel belongs to one loop."""
+        if self._stubs is None:
+            self._stubs = _Stubs(open_channel(self.address, ca=self._ca))
+        return self._stubs
 
     async def __aenter__(self) -> Self:
         return self
@@ -139,8 +144,10 @@ class Aggregator:
         await self.close()
 
     async def close(self) -> None:
-        """Ends the connection and whatever call is under way."""
-        await self._channel.close()
+        """Ends the connection and whatever call is under way; the next call dials again."""
+        stubs, self._stubs = self._stubs, None
+        if stubs is not None:
+            await stubs.channel.close()
 
     async def _call(
         self,
@@ -165,7 +172,7 @@ class Aggregator:
     async def clients(self, page: Page, *, search: str = "") -> inventory_pb2.ListClientsReply:
         """Clients whose name contains ``search``."""
         request = inventory_pb2.ListClientsRequest(page=page.message(), search=search)
-        return await self._call(self._inventory.ListClients, request)
+        return await self._call(self._wire.inventory.ListClients, request)
 
     async def client(self, client_id: int, *, name: str) -> inventory_pb2.Client | None:
         """One client, found by its name; None when no client of that id has it any more."""
@@ -181,7 +188,7 @@ class Aggregator:
 
     async def create_client(self, request: inventory_pb2.CreateClientRequest) -> inventory_pb2.Client:
         """The client as stored."""
-        return await self._call(self._inventory.CreateClient, request)
+        return await self._call(self._wire.inventory.CreateClient, request)
 
     async def assets(self, page: Page, query: AssetQuery) -> inventory_pb2.ListAssetsReply:
         """Assets for which everything in ``query`` holds."""
@@ -194,37 +201,37 @@ class Aggregator:
             unbound=query.unbound,
             unacknowledged=query.unacknowledged,
         )
-        return await self._call(self._inventory.ListAssets, request)
+        return await self._call(self._wire.inventory.ListAssets, request)
 
     async def asset(self, asset_id: int) -> inventory_pb2.AssetDetail:
         """One asset with series, bindings, assignments and agents."""
-        return await self._call(self._inventory.GetAsset, inventory_pb2.GetAssetRequest(id=asset_id))
+        return await self._call(self._wire.inventory.GetAsset, inventory_pb2.GetAssetRequest(id=asset_id))
 
     async def asset_usage(self, asset_id: int, *, days: int = 30) -> inventory_pb2.AssetUsage:
         """A value per day (UTC) and unit type of the last ``days`` days, at most 31."""
         request = inventory_pb2.GetAssetUsageRequest(id=asset_id, days=days)
-        return await self._call(self._inventory.GetAssetUsage, request)
+        return await self._call(self._wire.inventory.GetAssetUsage, request)
 
     async def assign_assets(self, asset_ids: Iterable[int], *, client_id: int) -> int:
         """How many assignments changed; ``client_id`` 0 ends them."""
         request = inventory_pb2.AssignAssetsRequest(asset_ids=asset_ids, client_id=client_id)
-        return (await self._call(self._inventory.AssignAssets, request)).changed
+        return (await self._call(self._wire.inventory.AssignAssets, request)).changed
 
     async def assignment_rules(self) -> inventory_pb2.ListAssignmentRulesReply:
         """All rules, the one that wins first."""
         return await self._call(
-            self._inventory.ListAssignmentRules, inventory_pb2.ListAssignmentRulesRequest()
+            self._wire.inventory.ListAssignmentRules, inventory_pb2.ListAssignmentRulesRequest()
         )
 
     async def create_assignment_rule(
         self, request: inventory_pb2.CreateAssignmentRuleRequest
     ) -> inventory_pb2.AssignmentRule:
         """The rule as stored."""
-        return await self._call(self._inventory.CreateAssignmentRule, request)
+        return await self._call(self._wire.inventory.CreateAssignmentRule, request)
 
     async def unit_types(self) -> inventory_pb2.ListUnitTypesReply:
         """All unit types."""
-        return await self._call(self._inventory.ListUnitTypes, inventory_pb2.ListUnitTypesRequest())
+        return await self._call(self._wire.inventory.ListUnitTypes, inventory_pb2.ListUnitTypesRequest())
 
     async def buckets(
         self, page: Page, *, search: str = "", client_id: int = 0, source_type: str = "", unit_type: str = ""
@@ -237,7 +244,7 @@ class Aggregator:
             source_type=source_type,
             unit_type=unit_type,
         )
-        return await self._call(self._inventory.ListBuckets, request)
+        return await self._call(self._wire.inventory.ListBuckets, request)
 
     async def bucket(self, bucket_id: int, *, client_id: int, name: str) -> inventory_pb2.Bucket | None:
         """One bucket, found by its client and name; None when no bucket of that id has it any more."""
@@ -255,7 +262,7 @@ class Aggregator:
 
     async def create_bucket(self, request: inventory_pb2.CreateBucketRequest) -> inventory_pb2.Bucket:
         """The bucket as stored."""
-        return await self._call(self._inventory.CreateBucket, request)
+        return await self._call(self._wire.inventory.CreateBucket, request)
 
     async def readings(
         self, page: Page, *, client_id: int = 0, bucket_id: int = 0
@@ -264,42 +271,42 @@ class Aggregator:
         request = billing_pb2.ListReadingsRequest(
             page=page.message(), client_id=client_id, bucket_id=bucket_id
         )
-        return await self._call(self._billing.ListReadings, request)
+        return await self._call(self._wire.billing.ListReadings, request)
 
     async def projections(self, page: Page, *, client_id: int = 0) -> billing_pb2.ListProjectionsReply:
         """What the open periods will look like at their end."""
         request = billing_pb2.ListProjectionsRequest(page=page.message(), client_id=client_id)
-        return await self._call(self._billing.ListProjections, request)
+        return await self._call(self._wire.billing.ListProjections, request)
 
     async def run_billing(self, *, everything: bool = False) -> billing_pb2.Run:
         """Rates what changed, or everything; answers when it is done."""
         request = billing_pb2.RunBillingRequest(all=everything)
-        return await self._call(self._billing.RunBilling, request, seconds=RUN_SECONDS_MAX)
+        return await self._call(self._wire.billing.RunBilling, request, seconds=RUN_SECONDS_MAX)
 
     async def dashboard(self) -> insight_pb2.Dashboard:
         """The figures over everything this key may see."""
-        return await self._call(self._insight.GetDashboard, insight_pb2.GetDashboardRequest())
+        return await self._call(self._wire.insight.GetDashboard, insight_pb2.GetDashboardRequest())
 
     async def health(self) -> insight_pb2.Health:
         """How the system itself is doing."""
-        return await self._call(self._admin.GetHealth, admin_pb2.GetHealthRequest())
+        return await self._call(self._wire.admin.GetHealth, admin_pb2.GetHealthRequest())
 
     async def who_am_i(self) -> admin_pb2.Identity:
         """Name and role of the key in use."""
-        return await self._call(self._admin.WhoAmI, admin_pb2.WhoAmIRequest())
+        return await self._call(self._wire.admin.WhoAmI, admin_pb2.WhoAmIRequest())
 
     async def agents(self) -> admin_pb2.ListAgentsReply:
         """All agents."""
-        return await self._call(self._admin.ListAgents, admin_pb2.ListAgentsRequest())
+        return await self._call(self._wire.admin.ListAgents, admin_pb2.ListAgentsRequest())
 
     async def jobs(self) -> admin_pb2.ListJobsReply:
         """The timetable, with each job's last run."""
-        return await self._call(self._admin.ListJobs, admin_pb2.ListJobsRequest())
+        return await self._call(self._wire.admin.ListJobs, admin_pb2.ListJobsRequest())
 
     async def run_job(self, name: str) -> billing_pb2.Run:
         """Runs a job and answers when it is done."""
         return await self._call(
-            self._admin.RunJob, admin_pb2.RunJobRequest(name=name), seconds=RUN_SECONDS_MAX
+            self._wire.admin.RunJob, admin_pb2.RunJobRequest(name=name), seconds=RUN_SECONDS_MAX
         )
 
     async def watch(self, nouns: Iterable[str] = ()) -> AsyncIterator[Event]:
@@ -322,10 +329,11 @@ class Aggregator:
             async for attempt in pauses:
                 if reason:
                     yield Lost(attempt.num, reason)
-                    await self._redial()
+                    # gRPC's own pause between attempts grows to two minutes; a person waits for seconds.
+                    await self.close()
                 with attempt:
                     try:
-                        stream = self._insight.Watch(request, metadata=self._metadata)
+                        stream = self._wire.insight.Watch(request, metadata=self._metadata)
                         await self._next(stream)
                     except CallFailed as error:
                         reason = str(error)

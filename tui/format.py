@@ -5,8 +5,10 @@ Names, descriptions and labels come from agents and files. Whoever shows one cal
 """
 
 import unicodedata
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.cells import cell_len, set_cell_size
@@ -139,9 +141,26 @@ def stamp(at: datetime | None) -> str:
     return NONE if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def day(at: datetime | None) -> str:
-    """``2026-11-21``, UTC; a dash for None."""
-    return NONE if at is None else at.astimezone(UTC).strftime("%Y-%m-%d")
+def day(at: datetime | None, zone: str = "UTC") -> str:
+    """``2026-11-21`` in that zone; a dash for None."""
+    return NONE if at is None else at.astimezone(_zone(zone)).strftime("%Y-%m-%d")
+
+
+def days(start: datetime | None, end: datetime | None, zone: str) -> str:
+    """First and last day of a half-open span that begins and ends at midnights of the zone: ``2026-10-01 – 10-31``."""
+    if start is None or end is None:
+        return NONE
+    first, last = day(start, zone), day(end - timedelta(microseconds=1), zone)
+    return f"{first} – {last[5:] if last[:4] == first[:4] else last}"
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> tzinfo:
+    """UTC for a zone that this host does not know."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError):
+        return UTC
 
 
 def clock(at: datetime | None) -> str:
@@ -150,10 +169,10 @@ def clock(at: datetime | None) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """``1 asset``, ``2,000 assets``, ``no assets``."""
+    """``1 asset``, ``2,000 assets``, ``no assets``; a noun on s, like series, stays as it is."""
     if count == 1:
         return f"1 {noun}"
-    many = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else f"{noun}s"
+    many = noun if noun.endswith("s") else f"{noun}s"
     return f"{count:,} {many}" if count else f"no {many}"
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from google.protobuf.message import Message
 
@@ -12,8 +13,9 @@ from ullage.wire import from_time
 Built = TypeVar("Built", bound=Message)
 
 NOW = datetime(2026, 11, 21, 9, 5, 12, tzinfo=UTC)
-MONTH_START = datetime(2026, 11, 1, tzinfo=UTC)
-MONTH_END = datetime(2026, 12, 1, tzinfo=UTC)
+BERLIN = ZoneInfo("Europe/Berlin")
+MONTH_START = datetime(2026, 11, 1, tzinfo=BERLIN)
+MONTH_END = datetime(2026, 12, 1, tzinfo=BERLIN)
 # What an agent could call its assets: a title, the clipboard, a cleared screen, C1, markup, bidi, a line, 10 kB.
 HOSTILE = (
     "\x1b]0;owned\x07",
@@ -107,8 +109,8 @@ def bucket(number: int, name: str, of: inventory_pb2.Client, **more: object) -> 
 
 def reading(of: inventory_pb2.Bucket, months_back: int, **more: object) -> billing_pb2.Reading:
     """A reading of the period that many months before the open one."""
-    start = datetime(2026, 11 - months_back, 1, tzinfo=UTC)
-    end = datetime(2026, 12 - months_back, 1, tzinfo=UTC)
+    start = datetime(2026, 11 - months_back, 1, tzinfo=BERLIN)
+    end = datetime(2026, 12 - months_back, 1, tzinfo=BERLIN)
     message = billing_pb2.Reading(
         bucket_id=of.id,
         bucket_name=of.name,

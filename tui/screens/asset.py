@@ -18,6 +18,7 @@ from tui.screens.live import Desk, LiveScreen
 from tui.theme import ATTENTION, FAINT
 from tui.widgets.chart import UsageChart
 from tui.widgets.facts import Facts
+from tui.widgets.frame import Crumbs
 from tui.widgets.row_table import Column, RowTable
 from ullage.v1 import inventory_pb2
 
@@ -54,7 +55,7 @@ def bound_to(series: Series) -> Text:
 
 SERIES_COLUMNS: Sequence[Column[Series]] = (
     Column("Unit", lambda s, now: text(s.unit_type), 9),
-    Column("Latest", lambda s, now: Text(quantity(s.latest, s.symbol)), 13, right=True),
+    Column("Latest", lambda s, now: Text(quantity(s.latest, s.symbol)), 12, right=True),
     Column("Bound to", lambda s, now: bound_to(s), 10, share=1),
     Column("Read", lambda s, now: Text(ago(moment(s.latest_at), now), FAINT), 11, above=120),
 )
@@ -126,7 +127,7 @@ class AssetScreen(LiveScreen):
         """Facts, unit types beside the chart, history."""
         bar, status, footer = self.frame(main=self.MAIN)
         yield bar
-        yield Static(Text(f"Assets › {clean(self._asset_name, 80)}", "bold"), classes="list-title")
+        yield Crumbs("Assets", self._asset_name)
         yield Static("… loading", id="asset-notice", classes="notice", markup=False)
         yield Facts()
         with Horizontal(id="asset-usage"):
@@ -220,16 +221,15 @@ class AssetScreen(LiveScreen):
         if asset.disregarded:
             states.append("disregarded")
         labels = ", ".join(f"{name}={value}" for name, value in sorted(asset.labels.items()))
-        facts = [
+        return [
             ("Client", cells.client_name(asset)),
             ("Source", text(f"{asset.source_type} of {asset.scope}")),
             ("Known as", text(asset.external_id)),
             ("Address", text(asset.address or NONE)),
-            ("Seen", Text(f"{ago(moment(asset.last_seen), now)} ({stamp(moment(asset.last_seen))})")),
-            ("State", Text(f"{', '.join(states)}; since {day(moment(asset.created_at))}")),
+            ("About", text(asset.description or NONE)),
+            ("Seen", Text(f"{ago(moment(asset.last_seen), now)}, {stamp(moment(asset.last_seen))}")),
+            ("Created", Text(day(moment(asset.created_at)))),
+            ("State", Text(", ".join(states))),
             ("Agents", text(", ".join(detail.agents) or NONE)),
             ("Labels", text(labels or NONE)),
         ]
-        if asset.description:
-            facts.append(("About", text(asset.description)))
-        return facts

@@ -10,12 +10,13 @@ from textual.binding import Binding, BindingType
 
 from tui.client import Page
 from tui.failures import CallFailed
-from tui.format import clean, day, moment, money, plural, text
+from tui.format import clean, days, moment, money, plural, text
 from tui.messages import Loaded, LoadFailed, OpenAssets, OpenBucket, OpenClient
 from tui.screens import cells
 from tui.screens.live import Desk, ListScreen
 from tui.theme import FAINT
 from tui.widgets.facts import Facts
+from tui.widgets.frame import Crumbs
 from tui.widgets.list_table import Listing, ListTable
 from tui.widgets.row_table import Column
 from ullage.v1 import inventory_pb2, types_pb2
@@ -36,7 +37,12 @@ CLIENT_COLUMNS: Sequence[Column[Client]] = (
         sort="projected_cost",
     ),
     Column("Enabled", lambda c, now: cells.either(c.enabled, bad=True), 9),
-    Column("Period ends", lambda c, now: cells.created(moment(c.period_end)), 11, above=100),
+    Column(
+        "Period",
+        lambda c, now: Text(days(moment(c.period_start), moment(c.period_end), c.time_zone)),
+        18,
+        above=100,
+    ),
     Column("Created", lambda c, now: cells.created(moment(c.created_at)), 10, sort="created_at", above=76),
 )
 
@@ -47,7 +53,7 @@ BUCKET_COLUMNS: Sequence[Column[Bucket]] = (
     Column("Base", lambda b, now: Text(b.terms.base_price or "—"), 8, right=True, above=120),
     Column("Overage", lambda b, now: Text(b.terms.overage_price or "—"), 8, right=True, above=120),
     Column("Projected cost", lambda b, now: cells.projected_cost(b), 15, right=True, sort="projected_cost"),
-    Column("Status", lambda b, now: cells.status(b), 14, sort="percent_of_commit"),
+    Column("Status", lambda b, now: cells.status(b), 15, sort="percent_of_commit"),
     Column("Enabled", lambda b, now: cells.either(b.enabled, bad=True), 9, above=70),
 )
 
@@ -90,6 +96,7 @@ class ClientScreen(ListScreen):
 
     def above(self) -> ComposeResult:
         """The client itself."""
+        yield Crumbs("Clients", self._client_name)
         yield Facts()
 
     def make_list(self) -> ListTable[Any]:
@@ -102,9 +109,7 @@ class ClientScreen(ListScreen):
             opens=OpenBucket,
             empty="No buckets: nothing of this client is billed.\n\nullage buckets create NAME makes one",
         )
-        table = ListTable(
-            listing, heading=f"Clients › {clean(self._client_name, 40)} › Buckets", clock=self.desk.clock
-        )
+        table = ListTable(listing, heading="Buckets", clock=self.desk.clock)
         if self._bucket_id:
             table.want(self._bucket_id)
         return table
@@ -137,8 +142,10 @@ class ClientScreen(ListScreen):
         client = message.data
         if client is None:
             return
-        period = f"{day(moment(client.period_start))} to {day(moment(client.period_end))}"
+        period = days(moment(client.period_start), moment(client.period_end), client.time_zone)
         cycle = f"{client.cycle_count} {client.cycle_unit}, from {clean(client.cycle_anchor, 10)}"
+        self._client_name = client.name
+        self.query_one(Crumbs).show("Clients", client.name)
         self.query_one(Facts).show_facts(
             [
                 ("Client", text(client.name, "bold")),

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
@@ -17,7 +16,7 @@ from tui.failures import CallFailed
 from tui.format import NONE, clean, duration, moment, money, percent, plural, text
 from tui.messages import GoTo, Loaded, LoadFailed, OpenClient, Refreshed
 from tui.screens.live import Desk, LiveScreen
-from tui.theme import ATTENTION, BAD, GOOD
+from tui.theme import ATTENTION, BAD, FAINT, GOOD
 from tui.widgets.cards import Card, Cards
 from tui.widgets.chart import RevenueChart
 from tui.widgets.row_table import Column, RowTable
@@ -29,11 +28,11 @@ NewOverage = insight_pb2.NewOverage
 TOP_COLUMNS: Sequence[Column[TopClient]] = (
     Column("Client", lambda t, now: text(t.client_name), 10, share=1),
     Column("Projected", lambda t, now: Text(money(t.projected.amount, t.projected.currency)), 14, right=True),
-    Column("Share", lambda t, now: Text(percent(t.share)), 6, right=True),
+    Column("Share", lambda t, now: Text(percent(t.share)), 6, right=True, above=70),
 )
 OVERAGE_COLUMNS: Sequence[Column[NewOverage]] = (
     Column("Client", lambda o, now: text(o.client_name), 10, share=1),
-    Column("Bucket", lambda o, now: text(o.bucket_name), 10, share=1),
+    Column("Bucket", lambda o, now: text(o.bucket_name), 10, share=1, above=70),
     Column("Of commit", lambda o, now: Text(percent(o.percent_of_commit), BAD), 9, right=True),
 )
 
@@ -43,7 +42,12 @@ class DashboardScreen(LiveScreen):
 
     NOUNS = frozenset({"client", "asset", "bucket", "reading", "projection", "agent", "job"})
     MAIN = "dashboard"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "currency", "Currency")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "currency", "Currency"),
+        Binding("r", "refetch", "Refresh"),
+        # There is nothing above this screen.
+        Binding("escape", "up", "Up", show=False),
+    ]
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
@@ -165,7 +169,7 @@ class DashboardScreen(LiveScreen):
             self._overages, "overages", list(data.new_overages), "None: nobody who was under is going over"
         )
         self.query_one("#health", Static).update(
-            health_line(data.health, self.desk.clock(), width=self.size.width)
+            health_lines(data.health, self.desk.clock(), width=self.size.width)
         )
 
     def _draw_counts(self, data: insight_pb2.Dashboard) -> None:
@@ -212,36 +216,32 @@ def _currencies(data: insight_pb2.Dashboard) -> list[str]:
     return list(dict.fromkeys(found)) or [""]
 
 
-def health_line(health: insight_pb2.Health, now: datetime, *, width: int) -> Text:
-    """State, database, last runs, silent agents; on a second line what is wrong."""
-    line = Text(overflow="ellipsis", no_wrap=True)
+def health_lines(health: insight_pb2.Health, now: datetime, *, width: int) -> Text:
+    """First the state with what is wrong, or with the agents; then database and last runs."""
     match health.state:
         case "ok":
-            line.append("✔ healthy", GOOD)
+            first = Text("✔ healthy", GOOD)
         case "warning":
-            line.append("▲ warning", ATTENTION)
+            first = Text("▲ warning", ATTENTION)
         case _:
-            line.append(f"✖ {clean(health.state or 'unknown', 20)}", BAD)
+            first = Text(f"✖ {clean(health.state or 'unknown', 20)}", BAD)
+    for part in [clean(problem) for problem in health.problems] or [
+        f"{plural(health.agents, 'agent')}, none silent"
+    ]:
+        first.append(f" · {part}", "not bold")
+    runs = (
+        ("reading", health.last_reading),
+        ("billing", health.last_billing),
+        ("projection", health.last_projection),
+    )
+    happened = [f"{name} {duration(now - at)}" for name, stamp in runs if (at := moment(stamp)) is not None]
+    missing = [f"no {name} yet" for name, stamp in runs if moment(stamp) is None]
     parts = [
-        f"DB {clean(health.database.split(',')[0], 24)}" if health.database else "",
-        _last("reading", health.last_reading, now),
-        _last("billing", health.last_billing, now),
-        _last("projection", health.last_projection, now),
-        f"{plural(health.agents, 'agent')}, {health.agents_silent} silent"
-        if health.agents_silent
-        else plural(health.agents, "agent"),
+        clean(health.database.split(",")[0], 24),
+        f"last {', '.join(happened)} ago" if happened else "",
+        *missing,
     ]
-    for part in filter(None, parts):
-        line.append(" · ", "dim")
-        line.append(part)
-    line.truncate(width - 2, overflow="ellipsis")
-    if health.problems:
-        problems = Text("; ".join(clean(problem) for problem in health.problems), ATTENTION)
-        problems.truncate(width - 2, overflow="ellipsis")
-        line = Text("\n").join([line, problems])
-    return line
-
-
-def _last(name: str, stamp: Timestamp, now: datetime) -> str:
-    at = moment(stamp)
-    return f"no {name} yet" if at is None else f"{name} {duration(now - at)}"
+    lines = [first, Text(" · ".join(filter(None, parts)), FAINT)]
+    for line in lines:
+        line.truncate(max(width - 2, 1), overflow="ellipsis")
+    return Text("\n", no_wrap=True).join(lines)

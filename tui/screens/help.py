@@ -29,7 +29,7 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """One key a line."""
         lines = [
-            Text.assemble((f"{key:<{KEY_CELLS}}", "bold"), description, no_wrap=True)
+            Text.assemble((f"{key:<{KEY_CELLS}} ", "bold"), description, no_wrap=True)
             for key, description in self._keys
         ]
         with VerticalScroll(id="help"):

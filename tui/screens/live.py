@@ -44,9 +44,9 @@ class LiveScreen(Screen[None]):
     # The main screen this belongs to, for the bar at the top.
     MAIN: ClassVar[str] = ""
     AUTO_FOCUS = ""
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (120, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (120, "-wide"), (160, "-vast")]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "refetch", "Refresh"),
+        Binding("r", "refetch", "Refresh", show=False),
         Binding("escape", "up", "Up", key_display="esc"),
     ]
 

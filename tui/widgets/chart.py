@@ -14,6 +14,7 @@ from tui.theme import AMBER, BLUE
 from ullage.v1 import insight_pb2, inventory_pb2
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_RGB = (0x7A, 0xA7, 0xD9)
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 TICKS_DAYS = 7
 
@@ -38,9 +39,9 @@ class UsageChart(PlotextPlot):
         for run in _runs(known):
             days, values = [index for index, _ in run], [value for _, value in run]
             if amount:
-                self.plt.bar(days, values, width=0.6, color="blue+", marker="hd")
+                self.plt.bar(days, values, width=0.6, color=_RGB, marker="hd")
             else:
-                self.plt.plot(days, values, color="blue+", marker="braille")
+                self.plt.plot(days, values, color=_RGB, marker="braille", fillx=True)
         highest = max(value for _, value in known)
         self.plt.ylim(0, highest * 1.1 or 1.0)
         self.plt.xlim(-0.5, len(points) - 0.5)
@@ -96,7 +97,8 @@ class RevenueChart(Static):
             line.append(f"{_bar(amount / top, room):<{room}}", AMBER if month.provisional else BLUE)
             line.append(f" {figure:>{figures}}")
             lines.append(line)
-        return Text("\n").join(lines)
+        # With room to spare the months stand apart.
+        return Text("\n" if self.size.height < 2 * len(lines) else "\n\n").join(lines)
 
 
 def _month_name(month: str) -> str:

@@ -8,7 +8,9 @@ from textual.widgets import Static
 from tui.format import fit
 
 LABEL_CELLS = 10
-COLUMN_CELLS_MIN = 38
+COLUMN_CELLS_MIN = 28
+# From here on three columns.
+WIDE_CELLS = 118
 
 
 class Facts(Static):
@@ -30,7 +32,7 @@ class Facts(Static):
     def render(self) -> Text:
         """Down the first column, then down the next."""
         width = max(self.size.width, COLUMN_CELLS_MIN)
-        columns = max(width // COLUMN_CELLS_MIN, 1)
+        columns = 1 if width < 2 * COLUMN_CELLS_MIN else 2 if width < WIDE_CELLS else 3
         rows = -(-len(self._facts) // columns)
         each = width // columns
         out = Text(no_wrap=True, overflow="crop")

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from tui.format import ago, clean
+from tui.format import ago, clean, cut
 from tui.format import clock as clock_time
 from tui.messages import GoTo, Link
 
@@ -21,6 +22,9 @@ MAIN_SCREENS = (
     ("4", "unbound", "Unbound"),
     ("5", "buckets", "Buckets"),
 )
+
+
+CRUMB_CELLS_MAX = 40
 
 
 class _Tab(Static):
@@ -50,6 +54,21 @@ class NavBar(Horizontal):
         yield Static("ullage", id="brand")
 
 
+class Crumbs(Static):
+    """The way from the main screen to what is shown; ``esc`` goes back along it."""
+
+    def __init__(self, *steps: str) -> None:
+        super().__init__(markup=False, classes="list-title")
+        self.show(*steps)
+
+    def show(self, *steps: str) -> None:
+        """Names are cleaned and cut, the last one is bold."""
+        line = Text(" › ", no_wrap=True, overflow="ellipsis", end="").join(
+            [Text(cut(step, CRUMB_CELLS_MAX), "bold" if step is steps[-1] else "") for step in steps]
+        )
+        self.update(line)
+
+
 class StatusBar(Static):
     """Connection, who we are, and as of when the figures are."""
 
@@ -76,7 +95,7 @@ class StatusBar(Static):
         self.set_class(state == "lost", "-lost")
 
     def render(self) -> Text:
-        """One line; the right part goes first when there is no room."""
+        """One line; who we are goes first when there is no room."""
         link = self.link
         line = Text(no_wrap=True, overflow="ellipsis")
         if link is None or link.state == "connecting":
@@ -86,10 +105,12 @@ class StatusBar(Static):
         else:
             line.append("✖ connection lost", "bold")
             line.append(f" {ago(link.since, self._clock())}, reconnecting (attempt {link.attempt})", "bold")
-        if self.who and (link is None or link.state != "lost"):
-            line.append(f"  {clean(self.who)}", "dim")
-        if self.figures_at is not None:
-            as_of = f"figures as of {clock_time(self.figures_at)} UTC "
-            gap = self.size.width - line.cell_len - len(as_of)
-            line.append(" " * max(gap, 2) + as_of, "" if link and link.state == "lost" else "dim")
+        at = f"as of {clock_time(self.figures_at)} UTC" if self.figures_at is not None else ""
+        who = f"  {clean(self.who)}" if self.who and (link is None or link.state != "lost") else ""
+        room = self.size.width - line.cell_len - 2
+        if cell_len(who) + len(at) <= room:
+            line.append(who, "dim")
+        gap = self.size.width - line.cell_len - len(at)
+        if at:
+            line.append(" " * max(gap, 2) + at, "" if link and link.state == "lost" else "dim")
         return line

@@ -174,7 +174,7 @@ class ListTable(Vertical, Generic[Row]):
                 f"  {first:,}–{first + rows - 1:,} of {self._total:,}" if several else f"  {self._total:,}"
             )
         if self.search:
-            title.append(f"  filter: {clean(self.search)}", "bold reverse")
+            title.append("  ").append(f" filter: {clean(self.search)} ", "bold reverse")
         if self._sort:
             label = next(c.label for c in self.listing.columns if c.sort == self._sort)
             title.append(f"  by {label.lower()} {'▼' if self._descending else '▲'}")
