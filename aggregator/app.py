@@ -56,7 +56,12 @@ DATABASE_ANSWER_SECONDS_MAX = 3.0
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
+_IN_SERVICE = (logging.INFO, "in service: readings can be stored")
+_OUT_OF_SERVICE = (logging.WARNING, "out of service: readings cannot be stored until the database is back")
+
 _log = logging.getLogger(__name__)
+# It tells of each attempt to connect; that the database is away is told once, by whoever needs it.
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +208,12 @@ def _raise_file_limit() -> None:
 
 async def _watch_health(parts: Parts) -> None:
     """Keeps the service "ingest" of the health protocol true: readings can be stored."""
+    was_usable = False
     while True:
         usable = parts.committer.ready and await _answers(parts.db)
+        if usable != was_usable:
+            was_usable = usable
+            _log.log(*(_IN_SERVICE if usable else _OUT_OF_SERVICE))
         await parts.health.set("ingest", _SERVING if usable else _NOT_SERVING)
         await asyncio.sleep(HEALTH_SECONDS)
 

@@ -2,133 +2,45 @@
 
 import asyncio
 import json
-import os
+import shutil
 import signal
 import socket
 import ssl
 import stat
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from queue import Empty, Queue
-from threading import Thread
 from typing import Any
 
+import grpc
+import grpc.aio
+import psycopg
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from psycopg.conninfo import conninfo_to_dict
 
 from aggregator.rpc.access import methods
-from ullage.channel import Identity, open_channel
+from tests.integration.program import DEADLINE_SECONDS, READY_SECONDS_MAX, Site, serving
+from tests.servers import Database
+from ullage.channel import open_channel
 from ullage.v1 import admin_pb2, admin_pb2_grpc, insight_pb2, insight_pb2_grpc
 
-READY_SECONDS_MAX = 60.0
-STOP_SECONDS_MAX = 20.0
-DEADLINE_SECONDS = 20.0
-CONFIG = """
-[database]
-dsn_file = "dsn"
-[agents]
-listen = "127.0.0.1:{agents}"
-[people]
-listen = "127.0.0.1:{people}"
-[tls]
-ca = "tls/ca.crt"
-certificate = "tls/server.crt"
-key = "tls/server.key"
-[authority]
-directory = "authority"
-"""
 
-
-class Site:
-    """A folder with a configuration, and the program run on it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("ULLAGE_")
-        } | {"COLUMNS": "120"}
-
-    def configure(self, *, agents: int = 0, people: int = 0, more: str = "") -> None:
-        text = CONFIG.format(agents=agents, people=people) + more
-        (self.folder / "aggregator.toml").write_text(text)
-
-    def command(self, *words: str) -> list[str]:
-        config = str(self.folder / "aggregator.toml")
-        return [sys.executable, "-m", "aggregator", "--config", config, *words]
-
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            self.command(*words),
-            env=self.environment,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=READY_SECONDS_MAX,
-        )
-        assert "Traceback" not in done.stderr + done.stdout
-        return done
-
-    def must(self, *words: str) -> str:
-        done = self.run(*words)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def identity(self, folder: str) -> Identity:
-        path = self.folder / folder
-        return Identity((path / "agent.crt").read_bytes(), (path / "agent.key").read_bytes())
-
-    @property
-    def ca(self) -> bytes:
-        return (self.folder / "tls/ca.crt").read_bytes()
-
-
-class Running:
-    """`serve` as a process; its log lines are read as they come."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.log: list[dict[str, Any]] = []
-        self._lines: Queue[str | None] = Queue()
-        self._reader = Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def wait_for(self, event: str) -> dict[str, Any]:
-        try:
-            while (line := self._lines.get(timeout=READY_SECONDS_MAX)) is not None:
-                self.log.append(json.loads(line))
-                if self.log[-1]["event"] == event:
-                    return self.log[-1]
-        except Empty:
-            pass
-        raise AssertionError(f"no event {event} in {self.log}")
-
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        """The exit code."""
-        self.process.send_signal(number)
-        code = self.process.wait(STOP_SECONDS_MAX)
-        self._reader.join(STOP_SECONDS_MAX)
-        return code
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self._lines.put(line)
-        self._lines.put(None)
-
-
-@pytest.fixture
-def site(tmp_path: Path, dsn: str) -> Site:
-    """Everything is made but the first key, by the program's own commands."""
-    made = Site(tmp_path)
-    (tmp_path / "dsn").write_text(dsn)
-    (tmp_path / "dsn").chmod(0o600)
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an authority and a server's certificate, made by the program's own commands."""
+    made = Site(tmp_path_factory.mktemp("certificates"))
     made.configure()
     made.must("ca", "create")
     made.must("ca", "issue", "server", "--host", "127.0.0.1", "--host", "localhost", "--out", "tls")
+    return made.folder
+
+
+@pytest.fixture
+def site(tmp_path: Path, dsn: str, certificates: Path) -> Site:
+    """Everything is made but the first key."""
+    made = Site(tmp_path)
+    shutil.copytree(certificates, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "dsn").write_text(dsn)
+    (tmp_path / "dsn").chmod(0o600)
     return made
 
 
@@ -142,21 +54,14 @@ def wrong(site: Site) -> dict[str, str]:
     }
 
 
-@contextmanager
-def serving(site: Site) -> Iterator[tuple[Running, dict[str, Any]]]:
-    process = subprocess.Popen(
-        site.command("serve"), env=site.environment, cwd=site.folder, stderr=subprocess.PIPE, text=True
-    )
-    running = Running(process)
-    try:
-        yield running, running.wait_for("ready")
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        assert process.stderr is not None
-        running._reader.join(STOP_SECONDS_MAX)
-        process.stderr.close()
+async def health_is(channel: grpc.aio.Channel, wanted: int) -> None:
+    """Returns once the service "ingest" has that state."""
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    watch = stub.Watch(health_pb2.HealthCheckRequest(service="ingest"), timeout=READY_SECONDS_MAX)
+    async for reply in watch:
+        if reply.status == wanted:
+            break
+    watch.cancel()
 
 
 @pytest.mark.storage
@@ -192,13 +97,36 @@ async def test_both_listeners_tell_their_health(site: Site) -> None:
     with serving(site) as (running, ready):
         for name, identity in (("people", None), ("agents", site.identity("web-01"))):
             async with open_channel(ready[name], ca=site.ca, identity=identity) as channel:
-                stub: Any = health_pb2_grpc.HealthStub(channel)
-                watch = stub.Watch(health_pb2.HealthCheckRequest(service="ingest"), timeout=DEADLINE_SECONDS)
-                async for reply in watch:
-                    if reply.status == health_pb2.HealthCheckResponse.SERVING:
-                        break
-                watch.cancel()
+                await health_is(channel, health_pb2.HealthCheckResponse.SERVING)
         assert await asyncio.to_thread(running.stop, signal.SIGINT) == 0
+
+
+@pytest.mark.slow
+async def test_a_database_that_goes_away_is_told_and_comes_back(site: Site, database: Database) -> None:
+    site.must("keys", "bootstrap", "--name", "admin", "--out", "admin.key")
+    metadata = (("authorization", f"Bearer {(site.folder / 'admin.key').read_text().strip()}"),)
+    name = conninfo_to_dict(database.dsn)["dbname"]
+    with serving(site) as (running, ready):
+        async with (
+            await psycopg.AsyncConnection.connect(database.dsn, dbname="postgres", autocommit=True) as other,
+            open_channel(ready["people"], ca=site.ca) as channel,
+        ):
+            await health_is(channel, health_pb2.HealthCheckResponse.SERVING)
+            await other.execute(f'alter database "{name}" allow_connections false')
+            await other.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name]
+            )
+            await health_is(channel, health_pb2.HealthCheckResponse.NOT_SERVING)
+            admin: Any = admin_pb2_grpc.AdminStub(channel)
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await admin.GetHealth(
+                    admin_pb2.GetHealthRequest(), metadata=metadata, timeout=READY_SECONDS_MAX
+                )
+            assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+            assert "database" in str(caught.value.details())
+            await other.execute(f'alter database "{name}" allow_connections true')
+            await health_is(channel, health_pb2.HealthCheckResponse.SERVING)
+        assert await asyncio.to_thread(running.stop) == 0
 
 
 def test_a_port_in_use_is_named_with_its_key(site: Site) -> None:
@@ -250,6 +178,7 @@ def test_every_unusable_certificate_is_listed(site: Site) -> None:
     assert "tls.key" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_database_that_is_away_is_said_to_be(site: Site) -> None:
     (site.folder / "dsn").write_text("host=127.0.0.1 port=1 user=ullage password=hunter2 connect_timeout=1")
     for words in (["serve"], ["migrate"], ["jobs", "run", "rollup"]):
@@ -267,9 +196,7 @@ def test_a_dsn_that_is_none_is_refused_without_being_repeated(site: Site) -> Non
     assert "hunter2" not in done.stderr
 
 
-def test_a_database_without_schema_is_refused_with_what_to_do(
-    tmp_path: Path, empty_database: Any, site: Site
-) -> None:
+def test_a_database_without_schema_is_refused_with_what_to_do(site: Site, empty_database: Database) -> None:
     (site.folder / "dsn").write_text(empty_database.dsn)
     done = site.run("serve")
     assert (done.returncode, "ullage-aggregator migrate" in done.stderr) == (1, True)
