@@ -211,14 +211,17 @@ def _seen_by_a_server(files: Files, trust: str) -> dict[str, Any] | str:
     return "the handshake with it did not end"
 
 
+# Authorities all have the same name, so another one shows as a signature that is wrong (7) as often as unknown (18-21).
+_STRANGE = "it is not of the authority in the CA file: use the ca.crt of the aggregator that issued it"
+# By OpenSSL's X509_V_ERR_*.
 _VERIFY_WORDS = {
-    7: "its signature is wrong: it was changed, or is of another authority with the same name",
+    7: _STRANGE,
     9: "it is not valid yet: compare the clocks of both hosts",
     10: "it has expired",
-    18: "it is signed by itself, not by the authority in the CA file",
-    19: "it is not of the authority in the CA file: use the ca.crt of the aggregator that issued it",
-    20: "it is not of the authority in the CA file: use the ca.crt of the aggregator that issued it",
-    21: "it is not of the authority in the CA file: use the ca.crt of the aggregator that issued it",
+    18: _STRANGE,
+    19: _STRANGE,
+    20: _STRANGE,
+    21: _STRANGE,
     26: "it was issued for another purpose: an agent needs one of `ullage-aggregator ca issue agent`",
     62: "it does not name this host: dial a name it was issued for, or issue one for this name",
     64: "it does not name this address: dial a name it was issued for, or issue one for this address",
