@@ -152,9 +152,9 @@ class MemorySpool:
         while self._batches:
             await self._wait_freed()
 
-    async def room(self, size: int) -> None:
-        """Returns when ``size`` bytes more may fit, for a producer that would rather wait than be refused."""
-        while self._batches and self.bytes + size > self.bytes_max:
+    async def room(self, payload: Payload) -> None:
+        """Returns when ``append`` would take it, for a producer that would rather wait than be refused."""
+        while self._batches and self.bytes + _size(payload) > self.bytes_max:
             await self._wait_freed()
 
     async def _wait_freed(self) -> None:
