@@ -1,7 +1,7 @@
 """Figures over many nouns, and the news that something changed, for people."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
 
 from aggregator.domain import insight as figures
@@ -42,7 +42,7 @@ class InsightService(insight_pb2_grpc.InsightServicer):
 
     async def Watch(
         self, request: insight_pb2.WatchRequest, context: Context
-    ) -> AsyncIterator[insight_pb2.Change]:
+    ) -> AsyncGenerator[insight_pb2.Change, None]:
         """Ends when the caller goes or the aggregator stops."""
         # First, so that nothing that changes from here on is missed.
         subscription = self._changes.subscribe(request.nouns)
