@@ -266,14 +266,21 @@ async def test_a_day_of_two_periods_is_rated_in_both(db: Database) -> None:
 
 
 async def test_a_finalised_reading_is_never_touched(db: Database) -> None:
+    """Nor when its period is rated for another bucket, whose commit is still open."""
     bucket, series, agent = await one_level(db)
+    async with db.transaction() as conn:
+        (client,) = await rows(conn, "select id from client")
+        other = await World(conn).bucket(client["id"], await World(conn).unit_type())
+        await World(conn).terms(other)
     await run(db)
     async with db.transaction() as conn:
-        await conn.execute("update billing_reading set finalised_at = now() where period_start = %s", [MARCH])
+        await conn.execute("update billing_reading set finalised_at = now() where bucket_id = %s", [bucket])
         await World(conn).hours(agent, MARCH + timedelta(days=3), [level(series, 5)])
         await World(conn).dirty(bucket, MARCH + timedelta(days=3))
+        await World(conn).dirty(other, MARCH + timedelta(days=3))
     before = await reading(db, bucket, MARCH)
-    await run(db, everything=True)
+    assert (await run(db))["pairs"] == 1
+    assert (await run(db, everything=True))["readings"] == 2
     assert await reading(db, bucket, MARCH) == before
 
 

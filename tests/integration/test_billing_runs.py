@@ -128,6 +128,28 @@ async def test_what_changes_while_a_period_is_rated_is_rated_by_the_next_run(db:
     assert (await written(db))["dirty"] == []
 
 
+async def test_a_day_of_two_periods_is_kept_for_the_one_that_is_already_done(db: Database) -> None:
+    bucket, _, _ = await one_level(db, hours=24 * 32)
+    async with db.transaction() as conn:
+        await conn.execute("update client set time_zone = 'Europe/Berlin'")
+    midnight = datetime(2026, 3, 31, 22, tzinfo=UTC)
+
+    async def change(counts: dict[str, int]) -> None:
+        if counts["pairs"] == 1:  # March is done, April is not.
+            async with db.transaction() as conn:
+                await conn.execute(
+                    "update slot_60 set total = array[1200] where slot = %s", [slot_of(midnight) - 12]
+                )
+                await World(conn).dirty(bucket, midnight)
+
+    await bill(db, now=NOW, run_id=await start_run(db), progress=change)
+    march = datetime(2026, 2, 28, 23, tzinfo=UTC)
+    before = (await reading(db, bucket, march)).quantity
+    assert (await run(db))["pairs"] == 1
+    assert (await reading(db, bucket, march)).quantity == before + 10
+    assert (await written(db))["dirty"] == []
+
+
 async def test_a_cutoff_waits_for_the_commits_that_have_their_time(db: Database) -> None:
     bucket, _, _ = await one_level(db)
     ingest = "select pg_advisory_xact_lock_shared(hashtextextended('ullage.ingest', 0))"
