@@ -53,6 +53,7 @@ class DashboardScreen(LiveScreen):
         super().__init__(desk)
         self._data: insight_pb2.Dashboard | None = None
         self._currency = ""
+        self._failure: CallFailed | None = None
         self._top: RowTable[TopClient] = RowTable(
             TOP_COLUMNS,
             lambda top: (top.client_id, top.projected.currency),
@@ -124,16 +125,21 @@ class DashboardScreen(LiveScreen):
     def on_load_failed(self, message: LoadFailed) -> None:
         """Figures that were shown stay, as of their time."""
         message.stop()
-        health = self.query_one("#health", Static)
-        health.update(Text(f"✖ {clean(str(message.error), 400)}", BAD))
+        self._failure = message.error
+        self._draw_health()
         if self._data is None:
             for name in ("top", "overages"):
                 self.query_one(f"#{name}-notice", Static).update("not known yet")
 
+    def show_link(self) -> None:
+        """Without a connection nobody knows whether all is well."""
+        super().show_link()
+        self._draw_health()
+
     def on_loaded(self, message: Loaded[insight_pb2.Dashboard]) -> None:
         """Everything is drawn from the one answer."""
         message.stop()
-        self._data = message.data
+        self._data, self._failure = message.data, None
         self._draw(message.data)
         self.post_message(Refreshed())
 
@@ -168,9 +174,22 @@ class DashboardScreen(LiveScreen):
         self._fill(
             self._overages, "overages", list(data.new_overages), "None: nobody who was under is going over"
         )
-        self.query_one("#health", Static).update(
-            health_lines(data.health, self.desk.clock(), width=self.size.width)
-        )
+        self._draw_health()
+
+    def _draw_health(self) -> None:
+        """As the aggregator said last, or why it is not known now."""
+        if self._failure is not None:
+            lines = Text(f"✖ {clean(str(self._failure), 400)}", BAD)
+        elif self.desk.link.state == "lost":
+            lines = Text(f"? not known: {clean(self.desk.link.reason, 400)}", ATTENTION)
+        elif self._data is not None:
+            lines = health_lines(self._data.health, self.desk.clock())
+        else:
+            lines = Text("… loading", FAINT)
+        health = self.query_one("#health", Static)
+        health.update(lines)
+        # Two lines of figures are cut each, the sentence of an error goes on in the second.
+        health.set_class(self._failure is None and self.desk.link.state != "lost", "-known")
 
     def _draw_counts(self, data: insight_pb2.Dashboard) -> None:
         for name in ("clients", "assets", "buckets"):
@@ -216,7 +235,7 @@ def _currencies(data: insight_pb2.Dashboard) -> list[str]:
     return list(dict.fromkeys(found)) or [""]
 
 
-def health_lines(health: insight_pb2.Health, now: datetime, *, width: int) -> Text:
+def health_lines(health: insight_pb2.Health, now: datetime) -> Text:
     """First the state with what is wrong, or with the agents; then database and last runs."""
     match health.state:
         case "ok":
@@ -241,7 +260,4 @@ def health_lines(health: insight_pb2.Health, now: datetime, *, width: int) -> Te
         f"last {', '.join(happened)} ago" if happened else "",
         *missing,
     ]
-    lines = [first, Text(" · ".join(filter(None, parts)), FAINT)]
-    for line in lines:
-        line.truncate(max(width - 2, 1), overflow="ellipsis")
-    return Text("\n", no_wrap=True).join(lines)
+    return Text("\n").join([first, Text(" · ".join(filter(None, parts)), FAINT)])

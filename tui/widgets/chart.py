@@ -47,7 +47,7 @@ class UsageChart(PlotextPlot):
         self.plt.xlim(-0.5, len(points) - 0.5)
         ticks = range((len(points) - 1) % TICKS_DAYS, len(points), TICKS_DAYS)
         self.plt.xticks([float(index) for index in ticks], [_short_day(points[index][0]) for index in ticks])
-        self.plt.yfrequency(4)
+        self.plt.yfrequency(3)
         self.plt.frame(False)
         self.refresh()
 
