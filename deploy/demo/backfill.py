@@ -13,6 +13,7 @@ from agent.link import Greeting
 from agent.spool import MemorySpool
 from agent.uplink import Uplink
 from deploy.demo.folder import Folder
+from deploy.demo.programs import DemoError
 from deploy.demo.simulated import STEP, Simulation
 from deploy.demo.world import World
 from ullage.channel import Identity, open_channel
@@ -41,8 +42,9 @@ class _Line:
         """Puts batches up to ``seq`` into the spool as it empties."""
         while self.sent < seq:
             payload = self.simulation.payload(self.sent + 1)
-            while not self.spool.append([payload]):
-                await self.spool.room(len(payload.payload) * 2)
+            await self.spool.room(payload)
+            if not self.spool.append([payload]):
+                raise DemoError(f"a batch of {len(payload.payload)} bytes does not fit into the spool")
             self.sent += 1
             # The uplinks of all agents share this thread.
             await asyncio.sleep(0)

@@ -191,10 +191,9 @@ async def figures(office: Office, *, this_agent: str) -> dict[str, Any]:
     projections = await office.ask(
         office.billing.ListProjections, billing_pb2.ListProjectionsRequest(page=one)
     )
-    scope = next((f"agent:{agent.id}" for agent in agents if agent.name == this_agent), "")
     host = {}
     for asset in await office.all_assets(source_type="host"):
-        if asset.scope == scope:
+        if asset.scope == f"agent:{this_agent}":
             detail = await office.ask(office.inventory.GetAsset, inventory_pb2.GetAssetRequest(id=asset.id))
             host = {series.unit_type: series.latest for series in detail.series if series.latest}
     return {

@@ -128,7 +128,7 @@ def test_a_batch_is_found_by_its_number() -> None:
 async def test_who_waits_for_an_empty_spool_or_for_room_goes_on_when_it_is_there() -> None:
     spool = filled(2)
     spool.bytes_max = spool.bytes
-    room, drained = asyncio.create_task(spool.room(1)), asyncio.create_task(spool.drained())
+    room, drained = asyncio.create_task(spool.room(payload(1))), asyncio.create_task(spool.drained())
     await asyncio.sleep(0)
     assert not room.done()
     spool.acknowledge()
@@ -143,7 +143,23 @@ async def test_an_empty_spool_is_drained_at_once() -> None:
 
 
 async def test_a_batch_larger_than_the_spool_is_waited_for_by_nobody() -> None:
-    await asyncio.wait_for(MemorySpool(bytes_max=10).room(11), 1)
+    await asyncio.wait_for(MemorySpool(bytes_max=10).room(payload(1)), 1)
+
+
+async def test_what_there_is_room_for_is_taken() -> None:
+    spool = filled(3)
+    spool.bytes_max = spool.bytes
+    # Smaller than what a batch costs beside its payload.
+    waiting = asyncio.create_task(spool.room(payload(4)))
+    spool.acknowledge()
+    await asyncio.wait_for(waiting, 1)
+    assert spool.append([payload(4)])
+
+
+def test_a_spool_goes_on_in_a_given_epoch() -> None:
+    spool = MemorySpool(epoch=b"e" * 16, last_seq=7)
+    spool.append([payload(1)])
+    assert (spool.get(0).epoch, spool.get(0).seq) == (b"e" * 16, 8)
 
 
 def test_a_position_that_is_not_held_is_a_mistake() -> None:
