@@ -219,6 +219,24 @@ async def test_a_bucket_without_usage_owes_its_commit_from_the_clients_first_usa
     assert (await reading(db, idle, MARCH)).buffer == (await reading(db, idle, MARCH)).cost == 100
 
 
+async def test_usage_seen_on_30_january_and_bound_on_2_february_is_billed_in_january(db: Database) -> None:
+    seen = datetime(2026, 1, 30, tzinfo=UTC)
+    async with db.transaction() as conn:
+        world = World(conn)
+        agent, unit = await world.agent(), await world.unit_type()
+        series = await world.series(await world.asset(agent), unit)
+        bucket = await world.bucket(await world.client(), unit)
+        await world.terms(bucket, aggregation="sum")
+        await world.hours(agent, seen, [level(series, 1)] * 72)
+    await run(db, now=seen + timedelta(days=2, hours=12))
+    async with db.transaction() as conn:
+        # As the binding does it: from the first reading on, where nothing is finalised.
+        await World(conn).bind(series, bucket, since=slot_of(seen))
+    await run(db, now=seen + timedelta(days=3, hours=12))
+    assert (await reading(db, bucket, datetime(2026, 1, 1, tzinfo=UTC))).quantity == 48
+    assert (await reading(db, bucket, datetime(2026, 2, 1, tzinfo=UTC))).quantity == 24
+
+
 async def test_a_client_without_any_data_gets_its_open_period_alone(db: Database) -> None:
     async with db.transaction() as conn:
         world = World(conn)
