@@ -37,10 +37,13 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Rolled:
-    """What one statement saved: slots that hold something, and the readings folded into them."""
+    """What one statement saved: slots that hold something and the readings folded into them; keys of those that do not."""
 
     slots: int
     readings: int
+    empty_agents: list[int]
+    empty_widths: list[int]
+    empty_slots: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,10 @@ async def roll(conn: Connection, taken: Taken) -> Rolled:
     """Computes the slots from all ticks, saves or removes them, and notes which agent measured which series."""
     rolled = await fetch_one(conn, Rolled, _Q["roll"], taken.params())
     assert rolled is not None  # noqa: S101  an aggregate always has one row
+    if rolled.empty_slots:
+        empty = {"agents": rolled.empty_agents, "widths": rolled.empty_widths, "slots": rolled.empty_slots}
+        await execute(conn, _Q["remove_hours"], empty)
+        await execute(conn, _Q["remove_fives"], empty)
     return rolled
 
 

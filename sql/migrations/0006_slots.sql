@@ -1,14 +1,18 @@
 -- serves_from: 1
 -- The one place that says what a slot holds: the roll-up saves it, a run whose cutoff is older than a slot computes it.
 
+-- A backlog is taken oldest slot first, a part at a time.
+drop index touched_agent;
+create index touched_agent on touched (agent_id, slot);
+
 -- The slots (agents[i], widths[i], slots[i]) as the ticks stored by `stored_by` give them; a slot in which nothing
 -- happened is left out. `readings` counts what was folded. No slot may be named twice. The answer depends on the
 -- readings alone, not on the order in which they were stored, and on no setting.
 --
 -- A level belongs to the slot of its tick. An amount belongs to the whole span (since, ticked_at]: within one slot it is
 -- taken whole; across borders it is divided by time in whole steps, and the last slot gets what is left.
--- Quantities are steps, spans are microseconds; products are taken in numeric, which does not overflow. A total beyond
--- bigint, which no honest agent reaches, stops at its end.
+-- Quantities are steps, spans are microseconds; a product that might not fit into bigint is taken in numeric. A total
+-- beyond bigint, which no honest agent reaches, stops at its end.
 create function slots_of(agents bigint[], widths smallint[], slots integer[], stored_by timestamptz)
 returns table (
     agent_id bigint, width smallint, slot integer,
@@ -91,24 +95,38 @@ layouts as materialized (
 -- Ticks whose amounts were consumed across a border, once per wanted slot that they reach into.
 shares as materialized (
     select
-        w.w, t.ticked_at, t.stored_at, t.series, t.value, l.kind,
-        w.slot = t.slot as is_last,
-        extract(epoch from t.ticked_at - t.since) * 1000000 as span,
-        extract(epoch from w.ends - greatest(w.starts, t.since)) * 1000000 as overlap,
-        extract(epoch from slot_start(t.since_slot + t.units) - t.since) * 1000000 as overlap_first,
-        t.units * 300000000::bigint as overlap_whole,
-        (t.slot - t.since_slot) / t.units - 1 as whole_slots
+        w, ticked_at, stored_at, series, value, kind, is_last, whole_slots,
+        (overlap / step)::bigint as overlap, (overlap_first / step)::bigint as overlap_first,
+        (overlap_whole / step)::bigint as overlap_whole, (span / step)::bigint as span,
+        9223372036854775807 / (span / step)::bigint as value_max
     from (
         select
-            crossing.*,
-            generate_series(greatest(since_slot, from_slot), least(slot, to_slot), units) as reached_slot
+            *,
+            -- Of spans on whole minutes or seconds little is left after division by what they have in common.
+            gcd(gcd(span, overlap), gcd(overlap_first, overlap_whole)) as step
         from (
-            select *, floor(extract(epoch from since) / (300 * units))::integer * units as since_slot from ticks
-        ) as crossing
-        where since_slot < slot
-    ) as t
-    join layouts as l on l.width = t.width and l.series = t.series and l.has_amounts
-    join wanted as w on w.agent_id = t.agent_id and w.width = t.width and w.slot = t.reached_slot
+            select
+                w.w, t.ticked_at, t.stored_at, t.series, t.value, l.kind,
+                w.slot = t.slot as is_last,
+                (t.slot - t.since_slot) / t.units - 1 as whole_slots,
+                extract(epoch from t.ticked_at - t.since) * 1000000 as span,
+                extract(epoch from least(w.ends, t.ticked_at) - greatest(w.starts, t.since)) * 1000000 as overlap,
+                extract(epoch from slot_start(t.since_slot + t.units) - t.since) * 1000000 as overlap_first,
+                case when t.slot - t.since_slot > t.units then t.units * 300000000::numeric else 0 end as overlap_whole
+            from (
+                select
+                    crossing.*,
+                    generate_series(greatest(since_slot, from_slot), least(slot, to_slot), units) as reached_slot
+                from (
+                    select *, floor(extract(epoch from since) / (300 * units))::integer * units as since_slot
+                    from ticks
+                ) as crossing
+                where since_slot < slot
+            ) as t
+            join layouts as l on l.width = t.width and l.series = t.series and l.has_amounts
+            join wanted as w on w.agent_id = t.agent_id and w.width = t.width and w.slot = t.reached_slot
+        ) as part
+    ) as stepped
 ),
 -- Ticks in the slot of their time; one that only reaches into this island belongs to another, which found it too.
 -- `plain`: all ticks of the slot carry the same series and none is divided, so that the last values are those of the
@@ -137,15 +155,20 @@ pieces as (
     select
         w, series,
         case
-            when is_last
-                then value - div(value * overlap_first, span) - whole_slots * div(value::numeric * overlap_whole, span)
-            else div(value * overlap, span)
-        end::bigint,
+            when value <= value_max and is_last
+                then value - value * overlap_first / span - whole_slots * (value * overlap_whole / span)
+            when value <= value_max then value * overlap / span
+            when is_last then (
+                value - div(value::numeric * overlap_first, span)
+                - whole_slots * div(value::numeric * overlap_whole, span)
+            )::bigint
+            else div(value::numeric * overlap, span)::bigint
+        end,
         false, ticked_at
     from (
         select
             w, unnest(series) as series, unnest(value) as value, unnest(kind) as kind,
-            is_last, span, overlap, overlap_first, overlap_whole, whole_slots, ticked_at
+            is_last, whole_slots, overlap, overlap_first, overlap_whole, span, value_max, ticked_at
         from shares
     ) as reading
     where kind = 2

@@ -18,10 +18,16 @@ order by agent_id
 with gone as (
     delete from touched
     where ctid = any(array(
-        select ctid
-        from touched
-        where agent_id = any(%(agents)s::bigint[]) and slot + width / 5 <= slot_of(%(ended_by)s)
-        order by agent_id, slot
+        select mine.ctid
+        from unnest(%(agents)s::bigint[]) as asked (agent_id)
+        cross join lateral (
+            select touched.ctid
+            from touched
+            where touched.agent_id = asked.agent_id
+                and touched.slot + touched.width / 5 <= slot_of(%(ended_by)s)
+            order by touched.slot
+            limit %(touches_max)s
+        ) as mine
         limit %(touches_max)s
     ))
     returning agent_id, width, slot
@@ -37,7 +43,7 @@ from (
 ) as folded
 
 -- name: roll
--- Computes the slots anew and saves them; one in which nothing is left is removed.
+-- Computes the slots anew and saves them, and says which of them hold nothing (any more).
 with rolled as materialized (
     select *
     from slots_of(%(agents)s::bigint[], %(widths)s::smallint[], %(slots)s::integer[], 'infinity')
@@ -60,20 +66,6 @@ fives as (
         series = excluded.series, n = excluded.n, total = excluded.total, low = excluded.low, high = excluded.high,
         last = excluded.last, reported = excluded.reported, stored_max = excluded.stored_max
 ),
-empty as materialized (
-    select agent_id, width, slot
-    from unnest(%(agents)s::bigint[], %(widths)s::smallint[], %(slots)s::integer[]) as asked (agent_id, width, slot)
-    except
-    select agent_id, width, slot from rolled
-),
-empty_hours as (
-    delete from slot_60 using empty
-    where empty.width = 60 and slot_60.agent_id = empty.agent_id and slot_60.slot = empty.slot
-),
-empty_fives as (
-    delete from slot_5 using empty
-    where empty.width = 5 and slot_5.agent_id = empty.agent_id and slot_5.slot = empty.slot
-),
 -- By list of series first: an agent has few lists and many slots.
 measured as (
     select agent_id, series, min(slot) as from_slot, max(slot + width / 5) as to_slot
@@ -91,7 +83,27 @@ seen as (
         from_slot = least(known.from_slot, excluded.from_slot), to_slot = greatest(known.to_slot, excluded.to_slot)
     where known.from_slot > excluded.from_slot or known.to_slot < excluded.to_slot
 )
-select count(*) as slots, coalesce(sum(readings), 0)::bigint as readings from rolled
+select
+    (select count(*) from rolled) as slots,
+    (select coalesce(sum(readings), 0)::bigint from rolled) as readings,
+    coalesce(array_agg(agent_id), '{}') as empty_agents, coalesce(array_agg(width), '{}') as empty_widths,
+    coalesce(array_agg(slot), '{}') as empty_slots
+from (
+    select agent_id, width, slot
+    from unnest(%(agents)s::bigint[], %(widths)s::smallint[], %(slots)s::integer[]) as asked (agent_id, width, slot)
+    except
+    select agent_id, width, slot from rolled
+) as empty
+
+-- name: remove_hours
+delete from slot_60
+using unnest(%(agents)s::bigint[], %(widths)s::smallint[], %(slots)s::integer[]) as empty (agent_id, width, slot)
+where empty.width = 60 and slot_60.agent_id = empty.agent_id and slot_60.slot = empty.slot
+
+-- name: remove_fives
+delete from slot_5
+using unnest(%(agents)s::bigint[], %(widths)s::smallint[], %(slots)s::integer[]) as empty (agent_id, width, slot)
+where empty.width = 5 and slot_5.agent_id = empty.agent_id and slot_5.slot = empty.slot
 
 -- name: share_bound
 -- Whoever changes bindings holds it alone: of slots and bindings that are saved at the same time, one sees the other.
