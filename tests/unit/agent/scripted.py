@@ -44,6 +44,8 @@ class Scripted(ingest_pb2_grpc.IngestServicer):
         self.outcomes: list[int] = []
         # One per batch that is not skipped; None: as the protocol says.
         self.faults: deque[Fault | None] = deque()
+        # Whether what follows on the stream after a refusal is answered (GAP) or dropped in silence.
+        self.answers_what_it_drops = False
         self.deny: tuple[grpc.StatusCode, str] | None = None
         self.rejected: list[ingest_pb2.Rejected] = []
         self.release = asyncio.Event()
@@ -67,7 +69,13 @@ class Scripted(ingest_pb2_grpc.IngestServicer):
             await self.release.wait()
             batch = request.batch
             self.received.append((batch.epoch, batch.seq))
-            if awaited.get(batch.epoch, batch.seq) != batch.seq:
+            expected = awaited.get(batch.epoch, batch.seq)
+            if expected != batch.seq:
+                if self.answers_what_it_drops:
+                    gap = ingest_pb2.Ack(
+                        epoch=batch.epoch, seq=batch.seq, outcome=ingest_pb2.OUTCOME_GAP, expected=expected
+                    )
+                    await context.write(ingest_pb2.PushReply(ack=gap))
                 continue
             awaited.pop(batch.epoch, None)
             fault = self.faults.popleft() if self.faults else None

@@ -145,8 +145,10 @@ async def test_a_stream_that_breaks_before_the_commit_loses_nothing() -> None:
     assert uplink.counts.reconnects == 2
 
 
-async def test_busy_waits_and_goes_back() -> None:
+@pytest.mark.parametrize("loud", [False, True])
+async def test_busy_waits_and_goes_back_whether_or_not_what_followed_is_answered(*, loud: bool) -> None:
     aggregator, spool = Scripted(), filled(6)
+    aggregator.answers_what_it_drops = loud
     aggregator.faults.extend([None, Fault.BUSY, Fault.BUSY])
     uplink = await deliver(aggregator, spool)
     assert aggregator.payloads == sent(6)
