@@ -76,21 +76,32 @@ ticks as materialized (
         )
     ) as t
 ),
--- Ticks of an agent mostly carry the same series in the same order, so that what these are is looked up once for all.
+-- Ticks of an agent mostly carry the same series in the same order, so that what these are is looked up once for all;
+-- by list and not by join, so that it takes the index however many series there are.
+carried as materialized (
+    select distinct ticks.width, ticks.series from ticks
+),
+known as materialized (
+    select s.id, u.slot_minutes, u.kind
+    from series as s
+    join unit_type as u on u.id = s.unit_type_id
+    where s.id = any(array(select distinct unnest(carried.series) from carried))
+),
 -- kind: 0 belongs to slots of the other width, 1 level, 2 amount.
 layouts as materialized (
-    select seen.width, seen.series, known.kind, 2 = any(known.kind) as has_amounts
-    from (select distinct ticks.width, ticks.series from ticks) as seen
-    cross join lateral (
+    select *, 2 = any(kind) as has_amounts
+    from (
         select
+            carried.width, carried.series,
             array_agg(
-                case when u.slot_minutes <> seen.width then 0 when u.kind = 'level' then 1 else 2 end
+                case when known.slot_minutes <> carried.width then 0 when known.kind = 'level' then 1 else 2 end
                 order by item.place
             ) as kind
-        from unnest(seen.series) with ordinality as item (id, place)
-        join series as s on s.id = item.id
-        join unit_type as u on u.id = s.unit_type_id
-    ) as known
+        from carried
+        left join lateral unnest(carried.series) with ordinality as item (id, place) on true
+        left join known on known.id = item.id
+        group by carried.width, carried.series
+    ) as layout
 ),
 -- Ticks whose amounts were consumed across a border, once per wanted slot that they reach into.
 shares as materialized (
