@@ -37,7 +37,9 @@ def say(text: str) -> None:
 async def main() -> int:
     """The exit code."""
     started = time.monotonic()
-    once = os.environ.get("ONCE", "") not in {"", "0"} or not (sys.stdin.isatty() and sys.stdout.isatty())
+    once = os.environ.get("ONCE", "") not in {"", "0"} or not all(
+        stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)
+    )
     folder = Folder(Path(os.environ.get("ULLAGE_DEMO_DIR", ".demo")).resolve(), now=datetime.now(UTC))
     world = build(days=folder.state.days)
     say("setting up: configuration, certificates, schema, key")

@@ -112,7 +112,10 @@ def test_the_server_ends_when_its_guard_is_killed(folder: Path, starter: subproc
 def test_a_killed_server_is_started_again_in_spite_of_its_lock_file(
     folder: Path, starter: subprocess.Popen[str]
 ) -> None:
-    os.kill(int(lock_file(folder / "pgdata")["pid"]), signal.SIGKILL)
+    killed = int(lock_file(folder / "pgdata")["pid"])
+    os.kill(killed, signal.SIGKILL)
+    # Until the kernel has taken it away, a killed server looks like a running one.
+    assert eventually(lambda: killed not in processes_in(folder / "pgdata"))
     with running(folder) as dsn:
         assert answer(dsn, "select 1") == 1
 
