@@ -87,14 +87,18 @@ known as materialized (
     join unit_type as u on u.id = s.unit_type_id
     where s.id = any(array(select distinct unnest(carried.series) from carried))
 ),
--- kind: 0 belongs to slots of the other width, 1 level, 2 amount.
+-- kind: 0 belongs to slots of the other width, or the tick is without series; 1 level, 2 amount.
 layouts as materialized (
     select *, 2 = any(kind) as has_amounts
     from (
         select
             carried.width, carried.series,
             array_agg(
-                case when known.slot_minutes <> carried.width then 0 when known.kind = 'level' then 1 else 2 end
+                case
+                    when known.slot_minutes is distinct from carried.width then 0
+                    when known.kind = 'level' then 1
+                    else 2
+                end
                 order by item.place
             ) as kind
         from carried
