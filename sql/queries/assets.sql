@@ -2,26 +2,37 @@
 
 -- name: page
 -- Disregarded assets are in no default view. `only` restricts the list to these ids unless it is null.
-with matching as not materialized (
+with owner as not materialized (
+    -- Grouped, so that the planner knows it has one row for an asset and leaves it out where nothing is taken from it.
+    select x.asset_id, min(x.client_id) as client_id
+    from assignment x
+    where x.from_slot <= %(slot)s::integer and x.to_slot > %(slot)s
+    group by x.asset_id
+), unassigned as materialized (
+    select array(
+        select a.id from asset a
+        where a.enabled and a.disregarded_at is null and not exists (
+            select from assignment x
+            where x.asset_id = a.id and x.from_slot <= %(slot)s and x.to_slot > %(slot)s)) as ids
+), matching as not materialized (
     select a.id,
            case %(sort)s::text
                when 'name' then lower(a.name) collate "C"
-               when 'client_name' then coalesce((
-                   select lower(c.name) from assignment x join client c on c.id = x.client_id
-                   where x.asset_id = a.id and x.from_slot <= %(slot)s::integer and x.to_slot > %(slot)s), '') collate "C"
+               when 'client_name' then coalesce(lower(c.name), '') collate "C"
                else '' end as txt,
            0::numeric as num,
            case %(sort)s when 'created_at' then a.created_at else 'epoch' end as at
     from asset a
+    left join owner o on o.asset_id = a.id
+    left join client c on c.id = o.client_id
     where a.disregarded_at is null
       and (%(search)s::text is null or a.search like lower(%(search)s))
       and (%(source_type)s::text is null
            or a.source_type_id = (select id from source_type where name = %(source_type)s))
-      and (%(client_id)s::bigint is null or a.id in (
+      and (%(client_id)s::bigint is null or a.id = any (array(
            select x.asset_id from assignment x
-           where x.client_id = %(client_id)s and x.from_slot <= %(slot)s and x.to_slot > %(slot)s))
-      and (not %(unassigned)s::boolean or (a.enabled and a.id not in (
-           select x.asset_id from assignment x where x.from_slot <= %(slot)s and x.to_slot > %(slot)s)))
+           where x.client_id = %(client_id)s and x.from_slot <= %(slot)s and x.to_slot > %(slot)s)))
+      and (not %(unassigned)s::boolean or a.id = any ((select ids from unassigned)::bigint[]))
       and (not %(unacknowledged)s::boolean or a.acknowledged_at is null)
       and (%(only)s::bigint[] is null or a.id = any (%(only)s))
 ), page as (
@@ -84,7 +95,7 @@ with windowed as (
     where not exists (
         select from binding b join bucket k on k.id = b.bucket_id
         where k.enabled and b.series_id = w.series_id and b.from_slot <= w.from_slot and b.to_slot >= w.to_slot)
-), uncovered as (
+), uncovered as materialized (
     -- Counted in whole slots of the unit type's width: a slot belongs to what holds at its start.
     select d.asset_id, d.width,
            range_agg(int8range((d.from_slot + d.width - 1) / d.width, (d.to_slot + d.width - 1) / d.width))

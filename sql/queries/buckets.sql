@@ -1,7 +1,18 @@
 -- Buckets, as people list them.
 
 -- name: page
-with matching as not materialized (
+with rated as not materialized (
+    -- Grouped, so that the planner knows it has one row for a bucket and leaves it out where nothing is taken from it.
+    select bucket_id, min(quantity) as quantity
+    from billing_reading
+    where period_start <= %(now)s::timestamptz and period_end > %(now)s
+    group by bucket_id
+), projected as not materialized (
+    select bucket_id, min(projected_cost) as cost, min(percent_of_commit) as percent
+    from projection
+    where period_start <= %(now)s and period_end > %(now)s
+    group by bucket_id
+), matching as not materialized (
     select b.id,
            case %(sort)s::text
                when 'name' then lower(b.name) collate "C"
@@ -11,21 +22,17 @@ with matching as not materialized (
                else '' end as txt,
            -- What is not known sorts below 0.
            coalesce(case %(sort)s
-               when 'current_usage' then (
-                   select r.quantity from billing_reading r
-                   where r.bucket_id = b.id and r.period_start <= %(now)s::timestamptz and r.period_end > %(now)s)
-               when 'projected_cost' then (
-                   select p.projected_cost from projection p
-                   where p.bucket_id = b.id and p.period_start <= %(now)s and p.period_end > %(now)s)
-               when 'percent_of_commit' then (
-                   select p.percent_of_commit from projection p
-                   where p.bucket_id = b.id and p.period_start <= %(now)s and p.period_end > %(now)s)
+               when 'current_usage' then r.quantity
+               when 'projected_cost' then p.cost
+               when 'percent_of_commit' then p.percent
                else 0 end, -1) as num,
            case %(sort)s when 'created_at' then b.created_at else 'epoch' end as at
     from bucket b
     left join client c on c.id = b.client_id
     left join source_type t on t.id = b.source_type_id
     left join unit_type u on u.id = b.unit_type_id
+    left join rated r on r.bucket_id = b.id
+    left join projected p on p.bucket_id = b.id
     where (%(search)s::text is null or lower(b.name) like lower(%(search)s) or lower(c.name) like lower(%(search)s))
       and (%(client_id)s::bigint is null or b.client_id = %(client_id)s)
       and (%(source_type)s::text is null or t.name = %(source_type)s)

@@ -2,22 +2,33 @@
 
 -- name: page
 -- Which clients, in which order: ids and sort keys of one page, and how many there are in all.
-with matching as not materialized (
+with held as not materialized (
+    -- Grouped, so that the planner knows it has one row for a client and leaves it out where nothing is taken from it.
+    select client_id, count(*) as buckets from bucket group by client_id
+), owned as not materialized (
+    select client_id, count(*) as assets
+    from assignment
+    where from_slot <= %(slot)s::integer and to_slot > %(slot)s
+    group by client_id
+), projected as not materialized (
+    select b.client_id, sum(p.projected_cost) as cost
+    from bucket b join projection p on p.bucket_id = b.id
+    where p.period_start <= %(now)s::timestamptz and p.period_end > %(now)s
+    group by b.client_id
+), matching as not materialized (
     select c.id,
            case %(sort)s::text when 'name' then lower(c.name) collate "C" else '' end as txt,
-           -- Without a projection: below 0.
-           coalesce(case %(sort)s
-               when 'buckets' then (select count(*) from bucket b where b.client_id = c.id)::numeric
-               when 'assets' then (
-                   select count(*) from assignment x
-                   where x.client_id = c.id and x.from_slot <= %(slot)s::integer and x.to_slot > %(slot)s)::numeric
-               when 'projected_cost' then (
-                   select sum(p.projected_cost) from bucket b join projection p on p.bucket_id = b.id
-                   where b.client_id = c.id
-                     and p.period_start <= %(now)s::timestamptz and p.period_end > %(now)s)
-               else 0 end, -1) as num,
+           case %(sort)s
+               when 'buckets' then coalesce(h.buckets, 0)::numeric
+               when 'assets' then coalesce(o.assets, 0)::numeric
+               -- Without a projection: below 0.
+               when 'projected_cost' then coalesce(p.cost, -1)
+               else 0 end as num,
            case %(sort)s when 'created_at' then c.created_at else 'epoch' end as at
     from client c
+    left join held h on h.client_id = c.id
+    left join owned o on o.client_id = c.id
+    left join projected p on p.client_id = c.id
     where %(search)s::text is null or lower(c.name) like lower(%(search)s)
 ), page as (
     select * from matching
