@@ -42,17 +42,13 @@ def queries(subject: str) -> Mapping[str, LiteralString]:
     if len(set(names)) != len(names):
         raise ValueError(f"queries/{subject}.sql names a statement twice")
     # The text comes from our own package, never from input: that is what LiteralString asks for.
-    return MappingProxyType(
-        {n: cast(LiteralString, b.strip()) for n, b in zip(names, bodies, strict=True)}
-    )
+    return MappingProxyType({n: cast(LiteralString, b.strip()) for n, b in zip(names, bodies, strict=True)})
 
 
 def subjects() -> list[str]:
     """Names of all query files, for tests that look at every statement."""
     folder = files(__name__).joinpath("queries")
-    return sorted(
-        f.name.removesuffix(".sql") for f in folder.iterdir() if f.name.endswith(".sql")
-    )
+    return sorted(f.name.removesuffix(".sql") for f in folder.iterdir() if f.name.endswith(".sql"))
 
 
 @cache

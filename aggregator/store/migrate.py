@@ -57,9 +57,7 @@ async def migrate(dsn: str) -> list[str]:
 async def check_schema(conn: Connection) -> None:
     """Raises ``Conflict``, saying what to do, unless this program can serve the database as it is."""
     if await fetch_value(conn, _Q["has_ledger"]) is None:
-        raise Conflict(
-            "the database has no schema yet; run `ullage-aggregator migrate`"
-        )
+        raise Conflict("the database has no schema yet; run `ullage-aggregator migrate`")
     applied = await _applied(conn)
     ours = sql.migrations()[-1].number
     newest = max((a.number for a in applied), default=0)

@@ -32,9 +32,7 @@ class Identity:
         return "Identity(…)"
 
 
-def open_channel(
-    address: str, *, ca: bytes, identity: Identity | None = None
-) -> grpc.aio.Channel:
+def open_channel(address: str, *, ca: bytes, identity: Identity | None = None) -> grpc.aio.Channel:
     """A channel to ``host:port`` that trusts only the authority ``ca`` (PEM). Dials when first used."""
     credentials = grpc.ssl_channel_credentials(
         root_certificates=ca,
