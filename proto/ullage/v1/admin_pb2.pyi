@@ -90,6 +90,18 @@ class Agent(_message.Message):
     BATCHES_FIELD_NUMBER: _builtins.int
     READINGS_FIELD_NUMBER: _builtins.int
     CONNECTED_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_AT_FIELD_NUMBER: _builtins.int
+    SPOOL_BYTES_FIELD_NUMBER: _builtins.int
+    SPOOL_BYTES_MAX_FIELD_NUMBER: _builtins.int
+    UNACKNOWLEDGED_FIELD_NUMBER: _builtins.int
+    OLDEST_UNACKNOWLEDGED_FIELD_NUMBER: _builtins.int
+    SPOOL_STATE_FIELD_NUMBER: _builtins.int
+    CLOCK_OFFSET_MS_FIELD_NUMBER: _builtins.int
+    FAILED_COLLECTORS_FIELD_NUMBER: _builtins.int
+    LAST_ERROR_FIELD_NUMBER: _builtins.int
+    TOMBSTONES_FIELD_NUMBER: _builtins.int
+    CONFLICTS_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     uuid: _builtins.str
     name: _builtins.str
@@ -100,8 +112,28 @@ class Agent(_message.Message):
     batches: _builtins.int
     readings: _builtins.int
     connected: _builtins.bool
+    spool_bytes: _builtins.int
+    spool_bytes_max: _builtins.int
+    unacknowledged: _builtins.int
+    spool_state: _builtins.str
+    """ok, slow or full."""
+    clock_offset_ms: _builtins.int
+    """The agent's clock minus the server's."""
+    last_error: _builtins.str
+    tombstones: _builtins.int
+    """Batches that stand for lost ones, and batches that came with other content under a number already stored."""
+    conflicts: _builtins.int
+    quarantined: _builtins.int
     @_builtins.property
     def last_batch(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def heartbeat_at(self) -> _timestamp_pb2.Timestamp:
+        """From its last heartbeat; absent, empty or 0 before the first."""
+
+    @_builtins.property
+    def oldest_unacknowledged(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def failed_collectors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -115,10 +147,22 @@ class Agent(_message.Message):
         batches: _builtins.int = ...,
         readings: _builtins.int = ...,
         connected: _builtins.bool = ...,
+        heartbeat_at: _timestamp_pb2.Timestamp | None = ...,
+        spool_bytes: _builtins.int = ...,
+        spool_bytes_max: _builtins.int = ...,
+        unacknowledged: _builtins.int = ...,
+        oldest_unacknowledged: _timestamp_pb2.Timestamp | None = ...,
+        spool_state: _builtins.str = ...,
+        clock_offset_ms: _builtins.int = ...,
+        failed_collectors: _abc.Iterable[_builtins.str] | None = ...,
+        last_error: _builtins.str = ...,
+        tombstones: _builtins.int = ...,
+        conflicts: _builtins.int = ...,
+        quarantined: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["last_batch", b"last_batch"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat_at", b"heartbeat_at", "last_batch", b"last_batch", "oldest_unacknowledged", b"oldest_unacknowledged"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "connected", b"connected", "id", b"id", "last_batch", b"last_batch", "name", b"name", "readings", b"readings", "site", b"site", "state", b"state", "uuid", b"uuid", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "clock_offset_ms", b"clock_offset_ms", "conflicts", b"conflicts", "connected", b"connected", "failed_collectors", b"failed_collectors", "heartbeat_at", b"heartbeat_at", "id", b"id", "last_batch", b"last_batch", "last_error", b"last_error", "name", b"name", "oldest_unacknowledged", b"oldest_unacknowledged", "quarantined", b"quarantined", "readings", b"readings", "site", b"site", "spool_bytes", b"spool_bytes", "spool_bytes_max", b"spool_bytes_max", "spool_state", b"spool_state", "state", b"state", "tombstones", b"tombstones", "unacknowledged", b"unacknowledged", "uuid", b"uuid", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -247,3 +291,146 @@ class RunJobRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunJobRequest: _TypeAlias = RunJobRequest  # noqa: Y015
+
+@_typing.final
+class QuarantineGroup(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    AGENT_NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    READINGS_FIELD_NUMBER: _builtins.int
+    OLDEST_FIELD_NUMBER: _builtins.int
+    NEWEST_FIELD_NUMBER: _builtins.int
+    EXAMPLE_SOURCE_TYPE_FIELD_NUMBER: _builtins.int
+    EXAMPLE_EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    EXAMPLE_UNIT_TYPE_FIELD_NUMBER: _builtins.int
+    EXAMPLE_VALUE_FIELD_NUMBER: _builtins.int
+    EXAMPLE_TICKED_AT_FIELD_NUMBER: _builtins.int
+    COUNTED_ONLY_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.int
+    agent_name: _builtins.str
+    reason: _builtins.str
+    readings: _builtins.int
+    example_source_type: _builtins.str
+    """One of them, to see what they are about."""
+    example_external_id: _builtins.str
+    example_unit_type: _builtins.str
+    example_value: _builtins.int
+    counted_only: _builtins.int
+    """Dropped above the daily limit and only counted."""
+    @_builtins.property
+    def oldest(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def newest(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def example_ticked_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        agent_id: _builtins.int = ...,
+        agent_name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        readings: _builtins.int = ...,
+        oldest: _timestamp_pb2.Timestamp | None = ...,
+        newest: _timestamp_pb2.Timestamp | None = ...,
+        example_source_type: _builtins.str = ...,
+        example_external_id: _builtins.str = ...,
+        example_unit_type: _builtins.str = ...,
+        example_value: _builtins.int = ...,
+        example_ticked_at: _timestamp_pb2.Timestamp | None = ...,
+        counted_only: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["example_ticked_at", b"example_ticked_at", "newest", b"newest", "oldest", b"oldest"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_name", b"agent_name", "counted_only", b"counted_only", "example_external_id", b"example_external_id", "example_source_type", b"example_source_type", "example_ticked_at", b"example_ticked_at", "example_unit_type", b"example_unit_type", "example_value", b"example_value", "newest", b"newest", "oldest", b"oldest", "readings", b"readings", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuarantineGroup: _TypeAlias = QuarantineGroup  # noqa: Y015
+
+@_typing.final
+class ListQuarantineRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListQuarantineRequest: _TypeAlias = ListQuarantineRequest  # noqa: Y015
+
+@_typing.final
+class ListQuarantineReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuarantineGroup]: ...
+    def __init__(
+        self,
+        *,
+        groups: _abc.Iterable[Global___QuarantineGroup] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListQuarantineReply: _TypeAlias = ListQuarantineReply  # noqa: Y015
+
+@_typing.final
+class SettleQuarantineRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDS_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.int
+    reason: _builtins.str
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Single readings, or else all of an agent and reason."""
+
+    def __init__(
+        self,
+        *,
+        ids: _abc.Iterable[_builtins.int] | None = ...,
+        agent_id: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "ids", b"ids", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettleQuarantineRequest: _TypeAlias = SettleQuarantineRequest  # noqa: Y015
+
+@_typing.final
+class SettleQuarantineReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTLED_FIELD_NUMBER: _builtins.int
+    KEPT_FIELD_NUMBER: _builtins.int
+    settled: _builtins.int
+    kept: _builtins.int
+    """Released ones that are still not acceptable and stay."""
+    def __init__(
+        self,
+        *,
+        settled: _builtins.int = ...,
+        kept: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kept", b"kept", "settled", b"settled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettleQuarantineReply: _TypeAlias = SettleQuarantineReply  # noqa: Y015

@@ -51,6 +51,21 @@ class AdminStub(object):
                 request_serializer=ullage_dot_v1_dot_admin__pb2.ListAgentsRequest.SerializeToString,
                 response_deserializer=ullage_dot_v1_dot_admin__pb2.ListAgentsReply.FromString,
                 _registered_method=True)
+        self.ListQuarantine = channel.unary_unary(
+                '/ullage.v1.Admin/ListQuarantine',
+                request_serializer=ullage_dot_v1_dot_admin__pb2.ListQuarantineRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_admin__pb2.ListQuarantineReply.FromString,
+                _registered_method=True)
+        self.ReleaseQuarantine = channel.unary_unary(
+                '/ullage.v1.Admin/ReleaseQuarantine',
+                request_serializer=ullage_dot_v1_dot_admin__pb2.SettleQuarantineRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_admin__pb2.SettleQuarantineReply.FromString,
+                _registered_method=True)
+        self.DiscardQuarantine = channel.unary_unary(
+                '/ullage.v1.Admin/DiscardQuarantine',
+                request_serializer=ullage_dot_v1_dot_admin__pb2.SettleQuarantineRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_admin__pb2.SettleQuarantineReply.FromString,
+                _registered_method=True)
         self.ListJobs = channel.unary_unary(
                 '/ullage.v1.Admin/ListJobs',
                 request_serializer=ullage_dot_v1_dot_admin__pb2.ListJobsRequest.SerializeToString,
@@ -85,6 +100,27 @@ class AdminServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListQuarantine(self, request, context):
+        """Readings that were not taken, grouped by agent and reason.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseQuarantine(self, request, context):
+        """Takes them in after all, as a batch under the server's own epoch; those that still may not be stay.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiscardQuarantine(self, request, context):
+        """Decides that they never count.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListJobs(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -115,6 +151,21 @@ def add_AdminServicer_to_server(servicer, server):
                     servicer.ListAgents,
                     request_deserializer=ullage_dot_v1_dot_admin__pb2.ListAgentsRequest.FromString,
                     response_serializer=ullage_dot_v1_dot_admin__pb2.ListAgentsReply.SerializeToString,
+            ),
+            'ListQuarantine': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuarantine,
+                    request_deserializer=ullage_dot_v1_dot_admin__pb2.ListQuarantineRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_admin__pb2.ListQuarantineReply.SerializeToString,
+            ),
+            'ReleaseQuarantine': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseQuarantine,
+                    request_deserializer=ullage_dot_v1_dot_admin__pb2.SettleQuarantineRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_admin__pb2.SettleQuarantineReply.SerializeToString,
+            ),
+            'DiscardQuarantine': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiscardQuarantine,
+                    request_deserializer=ullage_dot_v1_dot_admin__pb2.SettleQuarantineRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_admin__pb2.SettleQuarantineReply.SerializeToString,
             ),
             'ListJobs': grpc.unary_unary_rpc_method_handler(
                     servicer.ListJobs,
@@ -208,6 +259,87 @@ class Admin(object):
             '/ullage.v1.Admin/ListAgents',
             ullage_dot_v1_dot_admin__pb2.ListAgentsRequest.SerializeToString,
             ullage_dot_v1_dot_admin__pb2.ListAgentsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQuarantine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Admin/ListQuarantine',
+            ullage_dot_v1_dot_admin__pb2.ListQuarantineRequest.SerializeToString,
+            ullage_dot_v1_dot_admin__pb2.ListQuarantineReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseQuarantine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Admin/ReleaseQuarantine',
+            ullage_dot_v1_dot_admin__pb2.SettleQuarantineRequest.SerializeToString,
+            ullage_dot_v1_dot_admin__pb2.SettleQuarantineReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiscardQuarantine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Admin/DiscardQuarantine',
+            ullage_dot_v1_dot_admin__pb2.SettleQuarantineRequest.SerializeToString,
+            ullage_dot_v1_dot_admin__pb2.SettleQuarantineReply.FromString,
             options,
             channel_credentials,
             insecure,

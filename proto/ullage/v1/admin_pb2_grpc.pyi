@@ -37,6 +37,12 @@ class AdminStub:
     WhoAmI: _grpc.UnaryUnaryMultiCallable[_admin_pb2.WhoAmIRequest, _admin_pb2.Identity]
     """Who the caller is."""
     ListAgents: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListAgentsRequest, _admin_pb2.ListAgentsReply]
+    ListQuarantine: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListQuarantineRequest, _admin_pb2.ListQuarantineReply]
+    """Readings that were not taken, grouped by agent and reason."""
+    ReleaseQuarantine: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SettleQuarantineRequest, _admin_pb2.SettleQuarantineReply]
+    """Takes them in after all, as a batch under the server's own epoch; those that still may not be stay."""
+    DiscardQuarantine: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SettleQuarantineRequest, _admin_pb2.SettleQuarantineReply]
+    """Decides that they never count."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListJobsRequest, _admin_pb2.ListJobsReply]
     RunJob: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RunJobRequest, _billing_pb2.Run]
     """Runs a job now and waits for it: rollup, binding, billing or projection."""
@@ -48,6 +54,12 @@ class AdminAsyncStub(AdminStub):
     WhoAmI: _aio.UnaryUnaryMultiCallable[_admin_pb2.WhoAmIRequest, _admin_pb2.Identity]  # type: ignore[assignment]
     """Who the caller is."""
     ListAgents: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListAgentsRequest, _admin_pb2.ListAgentsReply]  # type: ignore[assignment]
+    ListQuarantine: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListQuarantineRequest, _admin_pb2.ListQuarantineReply]  # type: ignore[assignment]
+    """Readings that were not taken, grouped by agent and reason."""
+    ReleaseQuarantine: _aio.UnaryUnaryMultiCallable[_admin_pb2.SettleQuarantineRequest, _admin_pb2.SettleQuarantineReply]  # type: ignore[assignment]
+    """Takes them in after all, as a batch under the server's own epoch; those that still may not be stay."""
+    DiscardQuarantine: _aio.UnaryUnaryMultiCallable[_admin_pb2.SettleQuarantineRequest, _admin_pb2.SettleQuarantineReply]  # type: ignore[assignment]
+    """Decides that they never count."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListJobsRequest, _admin_pb2.ListJobsReply]  # type: ignore[assignment]
     RunJob: _aio.UnaryUnaryMultiCallable[_admin_pb2.RunJobRequest, _billing_pb2.Run]  # type: ignore[assignment]
     """Runs a job now and waits for it: rollup, binding, billing or projection."""
@@ -74,6 +86,30 @@ class AdminServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.ListAgentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.ListAgentsReply, _abc.Awaitable[_admin_pb2.ListAgentsReply]]: ...
+
+    @_abc_1.abstractmethod
+    def ListQuarantine(
+        self,
+        request: _admin_pb2.ListQuarantineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListQuarantineReply, _abc.Awaitable[_admin_pb2.ListQuarantineReply]]:
+        """Readings that were not taken, grouped by agent and reason."""
+
+    @_abc_1.abstractmethod
+    def ReleaseQuarantine(
+        self,
+        request: _admin_pb2.SettleQuarantineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.SettleQuarantineReply, _abc.Awaitable[_admin_pb2.SettleQuarantineReply]]:
+        """Takes them in after all, as a batch under the server's own epoch; those that still may not be stay."""
+
+    @_abc_1.abstractmethod
+    def DiscardQuarantine(
+        self,
+        request: _admin_pb2.SettleQuarantineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.SettleQuarantineReply, _abc.Awaitable[_admin_pb2.SettleQuarantineReply]]:
+        """Decides that they never count."""
 
     @_abc_1.abstractmethod
     def ListJobs(

@@ -122,6 +122,7 @@ class Hello(_message.Message):
     BOOT_ID_FIELD_NUMBER: _builtins.int
     WALL_US_FIELD_NUMBER: _builtins.int
     BOOTTIME_US_FIELD_NUMBER: _builtins.int
+    PREDECESSOR_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """The program's version, for the list of agents."""
     boot_id: _builtins.str
@@ -129,6 +130,10 @@ class Hello(_message.Message):
     wall_us: _builtins.int
     """The agent's clocks when it sent this, microseconds."""
     boottime_us: _builtins.int
+    predecessor: _builtins.bytes
+    """The epoch that the newest one named follows; empty for an agent's first. A server takes an epoch it has never seen
+    only from its first batch on, and only if this is the newest epoch it knows of the agent.
+    """
     @_builtins.property
     def epochs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Epochs this agent still holds batches of, 16 bytes each."""
@@ -141,10 +146,11 @@ class Hello(_message.Message):
         boot_id: _builtins.str = ...,
         wall_us: _builtins.int = ...,
         boottime_us: _builtins.int = ...,
+        predecessor: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_id", b"boot_id", "boottime_us", b"boottime_us", "epochs", b"epochs", "version", b"version", "wall_us", b"wall_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_id", b"boot_id", "boottime_us", b"boottime_us", "epochs", b"epochs", "predecessor", b"predecessor", "version", b"version", "wall_us", b"wall_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -246,6 +252,7 @@ class Batch(_message.Message):
     BOOT_ID_FIELD_NUMBER: _builtins.int
     DICTIONARY_FIELD_NUMBER: _builtins.int
     TICKS_FIELD_NUMBER: _builtins.int
+    TOMBSTONE_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """Version of this layout: 1."""
     boot_id: _builtins.str
@@ -254,6 +261,10 @@ class Batch(_message.Message):
     """An encoded Dictionary, complete for this batch. Its hash is the server's key for what it has resolved already."""
     @_builtins.property
     def ticks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tick]: ...
+    @_builtins.property
+    def tombstone(self) -> Global___Tombstone:
+        """Set instead of dictionary and ticks: the numbers seq … through cannot be delivered any more."""
+
     def __init__(
         self,
         *,
@@ -261,14 +272,52 @@ class Batch(_message.Message):
         boot_id: _builtins.str = ...,
         dictionary: _builtins.bytes = ...,
         ticks: _abc.Iterable[Global___Tick] | None = ...,
+        tombstone: Global___Tombstone | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["tombstone", b"tombstone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_id", b"boot_id", "dictionary", b"dictionary", "ticks", b"ticks", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_id", b"boot_id", "dictionary", b"dictionary", "ticks", b"ticks", "tombstone", b"tombstone", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Batch: _TypeAlias = Batch  # noqa: Y015
+
+@_typing.final
+class Tombstone(_message.Message):
+    """Stands for sealed batches that are lost for good, so that the loss is a record and the numbers behind it can go on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    THROUGH_FIELD_NUMBER: _builtins.int
+    FROM_US_FIELD_NUMBER: _builtins.int
+    TO_US_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    through: _builtins.int
+    """Last number it stands for; the first is that of the batch it travels in."""
+    from_us: _builtins.int
+    """Time of the lost ticks as far as known; 0 where it is not."""
+    to_us: _builtins.int
+    reason: _builtins.str
+    """damaged, refused, or dropped (asked for again after it was no longer kept)."""
+    detail: _builtins.str
+    """Details for people."""
+    def __init__(
+        self,
+        *,
+        through: _builtins.int = ...,
+        from_us: _builtins.int = ...,
+        to_us: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "from_us", b"from_us", "reason", b"reason", "through", b"through", "to_us", b"to_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Tombstone: _TypeAlias = Tombstone  # noqa: Y015
 
 @_typing.final
 class Dictionary(_message.Message):
@@ -440,6 +489,7 @@ class Ack(_message.Message):
     QUARANTINED_FIELD_NUMBER: _builtins.int
     REJECTED_FIELD_NUMBER: _builtins.int
     SERVER_TIME_US_FIELD_NUMBER: _builtins.int
+    SUPPRESSED_FIELD_NUMBER: _builtins.int
     epoch: _builtins.bytes
     seq: _builtins.int
     outcome: Global___Outcome.ValueType
@@ -449,10 +499,12 @@ class Ack(_message.Message):
     """With REFUSED, CONFLICT and BUSY: what happened and what to do."""
     retry_after_ms: _builtins.int
     read: _builtins.int
-    """Control totals: read = stored + quarantined."""
+    """Control totals, see `suppressed`."""
     stored: _builtins.int
     quarantined: _builtins.int
     server_time_us: _builtins.int
+    suppressed: _builtins.int
+    """Dropped because a suppression matches their asset. read = stored + quarantined + suppressed."""
     @_builtins.property
     def rejected(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rejected]:
         """Readings not taken, grouped; the agent does not send them again."""
@@ -471,14 +523,97 @@ class Ack(_message.Message):
         quarantined: _builtins.int = ...,
         rejected: _abc.Iterable[Global___Rejected] | None = ...,
         server_time_us: _builtins.int = ...,
+        suppressed: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "expected", b"expected", "outcome", b"outcome", "quarantined", b"quarantined", "read", b"read", "reason", b"reason", "rejected", b"rejected", "retry_after_ms", b"retry_after_ms", "seq", b"seq", "server_time_us", b"server_time_us", "stored", b"stored"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "expected", b"expected", "outcome", b"outcome", "quarantined", b"quarantined", "read", b"read", "reason", b"reason", "rejected", b"rejected", "retry_after_ms", b"retry_after_ms", "seq", b"seq", "server_time_us", b"server_time_us", "stored", b"stored", "suppressed", b"suppressed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Ack: _TypeAlias = Ack  # noqa: Y015
+
+@_typing.final
+class HeartbeatRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    BOOT_ID_FIELD_NUMBER: _builtins.int
+    WALL_US_FIELD_NUMBER: _builtins.int
+    BOOTTIME_US_FIELD_NUMBER: _builtins.int
+    SPOOL_BYTES_FIELD_NUMBER: _builtins.int
+    SPOOL_BYTES_MAX_FIELD_NUMBER: _builtins.int
+    UNACKNOWLEDGED_FIELD_NUMBER: _builtins.int
+    OLDEST_US_FIELD_NUMBER: _builtins.int
+    SPOOL_STATE_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    LAST_ERROR_FIELD_NUMBER: _builtins.int
+    TOMBSTONES_FIELD_NUMBER: _builtins.int
+    COUNTER_RESETS_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    boot_id: _builtins.str
+    wall_us: _builtins.int
+    """The agent's clocks when it sent this, microseconds."""
+    boottime_us: _builtins.int
+    spool_bytes: _builtins.int
+    spool_bytes_max: _builtins.int
+    unacknowledged: _builtins.int
+    """Sealed batches that are not acknowledged, and the wall time of the oldest tick in them (0: none)."""
+    oldest_us: _builtins.int
+    spool_state: _builtins.str
+    """"ok", "slow" (nearly full: ticks every ten minutes) or "full" (nothing is sealed; amounts wait in the counters)."""
+    last_error: _builtins.str
+    """The last thing that went wrong, in words; empty when nothing did."""
+    tombstones: _builtins.int
+    """Since the spool was made: tombstones sealed, counters that went backwards under one identity."""
+    counter_resets: _builtins.int
+    @_builtins.property
+    def failed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Collectors that failed at the last tick."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        boot_id: _builtins.str = ...,
+        wall_us: _builtins.int = ...,
+        boottime_us: _builtins.int = ...,
+        spool_bytes: _builtins.int = ...,
+        spool_bytes_max: _builtins.int = ...,
+        unacknowledged: _builtins.int = ...,
+        oldest_us: _builtins.int = ...,
+        spool_state: _builtins.str = ...,
+        failed: _abc.Iterable[_builtins.str] | None = ...,
+        last_error: _builtins.str = ...,
+        tombstones: _builtins.int = ...,
+        counter_resets: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_id", b"boot_id", "boottime_us", b"boottime_us", "counter_resets", b"counter_resets", "failed", b"failed", "last_error", b"last_error", "oldest_us", b"oldest_us", "spool_bytes", b"spool_bytes", "spool_bytes_max", b"spool_bytes_max", "spool_state", b"spool_state", "tombstones", b"tombstones", "unacknowledged", b"unacknowledged", "version", b"version", "wall_us", b"wall_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeartbeatRequest: _TypeAlias = HeartbeatRequest  # noqa: Y015
+
+@_typing.final
+class HeartbeatReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_TIME_US_FIELD_NUMBER: _builtins.int
+    server_time_us: _builtins.int
+    def __init__(
+        self,
+        *,
+        server_time_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["server_time_us", b"server_time_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeartbeatReply: _TypeAlias = HeartbeatReply  # noqa: Y015
 
 @_typing.final
 class Rejected(_message.Message):
@@ -493,7 +628,9 @@ class Rejected(_message.Message):
     external_id: _builtins.str
     unit_type: _builtins.str
     reason: _builtins.str
-    """negative, future, too_large, amount_without_span, unknown_unit, unknown_source_type."""
+    """negative, future, too_old, too_large, bad_span, amount_without_span, unknown_unit, unknown_source_type,
+    too_many_series.
+    """
     count: _builtins.int
     def __init__(
         self,

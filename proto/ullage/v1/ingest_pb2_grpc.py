@@ -39,6 +39,11 @@ class IngestStub(object):
                 request_serializer=ullage_dot_v1_dot_ingest__pb2.PushRequest.SerializeToString,
                 response_deserializer=ullage_dot_v1_dot_ingest__pb2.PushReply.FromString,
                 _registered_method=True)
+        self.Heartbeat = channel.unary_unary(
+                '/ullage.v1.Ingest/Heartbeat',
+                request_serializer=ullage_dot_v1_dot_ingest__pb2.HeartbeatRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_ingest__pb2.HeartbeatReply.FromString,
+                _registered_method=True)
 
 
 class IngestServicer(object):
@@ -51,6 +56,13 @@ class IngestServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Heartbeat(self, request, context):
+        """How the agent is doing, about once a minute, whether or not batches get through.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IngestServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -58,6 +70,11 @@ def add_IngestServicer_to_server(servicer, server):
                     servicer.Push,
                     request_deserializer=ullage_dot_v1_dot_ingest__pb2.PushRequest.FromString,
                     response_serializer=ullage_dot_v1_dot_ingest__pb2.PushReply.SerializeToString,
+            ),
+            'Heartbeat': grpc.unary_unary_rpc_method_handler(
+                    servicer.Heartbeat,
+                    request_deserializer=ullage_dot_v1_dot_ingest__pb2.HeartbeatRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_ingest__pb2.HeartbeatReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -87,6 +104,33 @@ class Ingest(object):
             '/ullage.v1.Ingest/Push',
             ullage_dot_v1_dot_ingest__pb2.PushRequest.SerializeToString,
             ullage_dot_v1_dot_ingest__pb2.PushReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Heartbeat(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Ingest/Heartbeat',
+            ullage_dot_v1_dot_ingest__pb2.HeartbeatRequest.SerializeToString,
+            ullage_dot_v1_dot_ingest__pb2.HeartbeatReply.FromString,
             options,
             channel_credentials,
             insecure,

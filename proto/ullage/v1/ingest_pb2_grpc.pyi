@@ -38,12 +38,16 @@ class IngestStub:
     def __new__(cls, channel: _aio.Channel) -> IngestAsyncStub: ...
     Push: _grpc.StreamStreamMultiCallable[_ingest_pb2.PushRequest, _ingest_pb2.PushReply]
     """The first message is a Hello; the server answers with a Welcome and then with one Ack per batch, in order."""
+    Heartbeat: _grpc.UnaryUnaryMultiCallable[_ingest_pb2.HeartbeatRequest, _ingest_pb2.HeartbeatReply]
+    """How the agent is doing, about once a minute, whether or not batches get through."""
 
 @_typing.type_check_only
 class IngestAsyncStub(IngestStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Push: _aio.StreamStreamMultiCallable[_ingest_pb2.PushRequest, _ingest_pb2.PushReply]  # type: ignore[assignment]
     """The first message is a Hello; the server answers with a Welcome and then with one Ack per batch, in order."""
+    Heartbeat: _aio.UnaryUnaryMultiCallable[_ingest_pb2.HeartbeatRequest, _ingest_pb2.HeartbeatReply]  # type: ignore[assignment]
+    """How the agent is doing, about once a minute, whether or not batches get through."""
 
 class IngestServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -53,5 +57,13 @@ class IngestServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_ingest_pb2.PushReply], _abc.AsyncIterator[_ingest_pb2.PushReply]]:
         """The first message is a Hello; the server answers with a Welcome and then with one Ack per batch, in order."""
+
+    @_abc_1.abstractmethod
+    def Heartbeat(
+        self,
+        request: _ingest_pb2.HeartbeatRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_pb2.HeartbeatReply, _abc.Awaitable[_ingest_pb2.HeartbeatReply]]:
+        """How the agent is doing, about once a minute, whether or not batches get through."""
 
 def add_IngestServicer_to_server(servicer: IngestServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

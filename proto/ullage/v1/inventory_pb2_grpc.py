@@ -79,6 +79,21 @@ class InventoryStub(object):
                 request_serializer=ullage_dot_v1_dot_inventory__pb2.ListUnitTypesRequest.SerializeToString,
                 response_deserializer=ullage_dot_v1_dot_inventory__pb2.ListUnitTypesReply.FromString,
                 _registered_method=True)
+        self.ListSuppressions = channel.unary_unary(
+                '/ullage.v1.Inventory/ListSuppressions',
+                request_serializer=ullage_dot_v1_dot_inventory__pb2.ListSuppressionsRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_inventory__pb2.ListSuppressionsReply.FromString,
+                _registered_method=True)
+        self.CreateSuppression = channel.unary_unary(
+                '/ullage.v1.Inventory/CreateSuppression',
+                request_serializer=ullage_dot_v1_dot_inventory__pb2.CreateSuppressionRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_inventory__pb2.Suppression.FromString,
+                _registered_method=True)
+        self.EndSuppression = channel.unary_unary(
+                '/ullage.v1.Inventory/EndSuppression',
+                request_serializer=ullage_dot_v1_dot_inventory__pb2.EndSuppressionRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_inventory__pb2.Suppression.FromString,
+                _registered_method=True)
         self.ListBuckets = channel.unary_unary(
                 '/ullage.v1.Inventory/ListBuckets',
                 request_serializer=ullage_dot_v1_dot_inventory__pb2.ListBucketsRequest.SerializeToString,
@@ -151,6 +166,26 @@ class InventoryServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSuppressions(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateSuppression(self, request, context):
+        """Takes effect on the next batch of every aggregator. What is stored already stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndSuppression(self, request, context):
+        """Lets matching assets in again, from the next batch on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListBuckets(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -210,6 +245,21 @@ def add_InventoryServicer_to_server(servicer, server):
                     servicer.ListUnitTypes,
                     request_deserializer=ullage_dot_v1_dot_inventory__pb2.ListUnitTypesRequest.FromString,
                     response_serializer=ullage_dot_v1_dot_inventory__pb2.ListUnitTypesReply.SerializeToString,
+            ),
+            'ListSuppressions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSuppressions,
+                    request_deserializer=ullage_dot_v1_dot_inventory__pb2.ListSuppressionsRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_inventory__pb2.ListSuppressionsReply.SerializeToString,
+            ),
+            'CreateSuppression': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateSuppression,
+                    request_deserializer=ullage_dot_v1_dot_inventory__pb2.CreateSuppressionRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_inventory__pb2.Suppression.SerializeToString,
+            ),
+            'EndSuppression': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndSuppression,
+                    request_deserializer=ullage_dot_v1_dot_inventory__pb2.EndSuppressionRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_inventory__pb2.Suppression.SerializeToString,
             ),
             'ListBuckets': grpc.unary_unary_rpc_method_handler(
                     servicer.ListBuckets,
@@ -465,6 +515,87 @@ class Inventory(object):
             '/ullage.v1.Inventory/ListUnitTypes',
             ullage_dot_v1_dot_inventory__pb2.ListUnitTypesRequest.SerializeToString,
             ullage_dot_v1_dot_inventory__pb2.ListUnitTypesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSuppressions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/ListSuppressions',
+            ullage_dot_v1_dot_inventory__pb2.ListSuppressionsRequest.SerializeToString,
+            ullage_dot_v1_dot_inventory__pb2.ListSuppressionsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateSuppression(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/CreateSuppression',
+            ullage_dot_v1_dot_inventory__pb2.CreateSuppressionRequest.SerializeToString,
+            ullage_dot_v1_dot_inventory__pb2.Suppression.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndSuppression(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/EndSuppression',
+            ullage_dot_v1_dot_inventory__pb2.EndSuppressionRequest.SerializeToString,
+            ullage_dot_v1_dot_inventory__pb2.Suppression.FromString,
             options,
             channel_credentials,
             insecure,

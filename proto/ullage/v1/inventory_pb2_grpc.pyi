@@ -43,6 +43,11 @@ class InventoryStub:
     ListAssignmentRules: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListAssignmentRulesRequest, _inventory_pb2.ListAssignmentRulesReply]
     CreateAssignmentRule: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.CreateAssignmentRuleRequest, _inventory_pb2.AssignmentRule]
     ListUnitTypes: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListUnitTypesRequest, _inventory_pb2.ListUnitTypesReply]
+    ListSuppressions: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListSuppressionsRequest, _inventory_pb2.ListSuppressionsReply]
+    CreateSuppression: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.CreateSuppressionRequest, _inventory_pb2.Suppression]
+    """Takes effect on the next batch of every aggregator. What is stored already stays."""
+    EndSuppression: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.EndSuppressionRequest, _inventory_pb2.Suppression]
+    """Lets matching assets in again, from the next batch on."""
     ListBuckets: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListBucketsRequest, _inventory_pb2.ListBucketsReply]
     CreateBucket: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.CreateBucketRequest, _inventory_pb2.Bucket]
 
@@ -61,6 +66,11 @@ class InventoryAsyncStub(InventoryStub):
     ListAssignmentRules: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListAssignmentRulesRequest, _inventory_pb2.ListAssignmentRulesReply]  # type: ignore[assignment]
     CreateAssignmentRule: _aio.UnaryUnaryMultiCallable[_inventory_pb2.CreateAssignmentRuleRequest, _inventory_pb2.AssignmentRule]  # type: ignore[assignment]
     ListUnitTypes: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListUnitTypesRequest, _inventory_pb2.ListUnitTypesReply]  # type: ignore[assignment]
+    ListSuppressions: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListSuppressionsRequest, _inventory_pb2.ListSuppressionsReply]  # type: ignore[assignment]
+    CreateSuppression: _aio.UnaryUnaryMultiCallable[_inventory_pb2.CreateSuppressionRequest, _inventory_pb2.Suppression]  # type: ignore[assignment]
+    """Takes effect on the next batch of every aggregator. What is stored already stays."""
+    EndSuppression: _aio.UnaryUnaryMultiCallable[_inventory_pb2.EndSuppressionRequest, _inventory_pb2.Suppression]  # type: ignore[assignment]
+    """Lets matching assets in again, from the next batch on."""
     ListBuckets: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListBucketsRequest, _inventory_pb2.ListBucketsReply]  # type: ignore[assignment]
     CreateBucket: _aio.UnaryUnaryMultiCallable[_inventory_pb2.CreateBucketRequest, _inventory_pb2.Bucket]  # type: ignore[assignment]
 
@@ -130,6 +140,29 @@ class InventoryServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_pb2.ListUnitTypesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.ListUnitTypesReply, _abc.Awaitable[_inventory_pb2.ListUnitTypesReply]]: ...
+
+    @_abc_1.abstractmethod
+    def ListSuppressions(
+        self,
+        request: _inventory_pb2.ListSuppressionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.ListSuppressionsReply, _abc.Awaitable[_inventory_pb2.ListSuppressionsReply]]: ...
+
+    @_abc_1.abstractmethod
+    def CreateSuppression(
+        self,
+        request: _inventory_pb2.CreateSuppressionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.Suppression, _abc.Awaitable[_inventory_pb2.Suppression]]:
+        """Takes effect on the next batch of every aggregator. What is stored already stays."""
+
+    @_abc_1.abstractmethod
+    def EndSuppression(
+        self,
+        request: _inventory_pb2.EndSuppressionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.Suppression, _abc.Awaitable[_inventory_pb2.Suppression]]:
+        """Lets matching assets in again, from the next batch on."""
 
     @_abc_1.abstractmethod
     def ListBuckets(
