@@ -270,6 +270,10 @@ class Scripted(
         await self._enter(request, context)
         return self._run("billing")
 
+    async def RunProjection(self, request: billing_pb2.RunProjectionRequest, context: Any) -> billing_pb2.Run:
+        await self._enter(request, context)
+        return self._run("projection")
+
     async def RunJob(self, request: admin_pb2.RunJobRequest, context: Any) -> billing_pb2.Run:
         await self._enter(request, context)
         if request.name not in {"rollup", "binding", "billing", "projection"}:
