@@ -68,6 +68,8 @@ class Scripted(
     ) -> None:
         self.script = script
         self.requests: list[Any] = []
+        # Set by the first request.
+        self.called = asyncio.Event()
         self.port = 0
         self._authority = authority
         self._certificate = certificate or authority.issue_cert("127.0.0.1")
@@ -120,6 +122,7 @@ class Scripted(
 
     async def _enter(self, request: Any, context: Any) -> None:
         self.requests.append(request)
+        self.called.set()
         if dict(context.invocation_metadata()).get("authorization") != f"Bearer {KEY}":
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "unknown key")
         if self.script.delay_seconds:
