@@ -75,13 +75,14 @@ async def projection(
     current: str = "1",
 ) -> None:
     """What the bucket's period is expected to end with."""
-    _, currency, _ = await _agreed(world, bucket, end.date())
+    terms, currency, _ = await _agreed(world, bucket, end.date())
     await world.insert(
         "projection",
         returning="bucket_id",
         bucket_id=bucket,
         period_start=start,
         period_end=end,
+        aggregation=terms.aggregation.value,
         current_quantity=Decimal(current),
         projected_quantity=Decimal(quantity),
         currency=currency,

@@ -94,22 +94,27 @@ def _open_screens(given: Given) -> int:
 
 def main() -> None:
     """The console script."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    """Runs the command line and returns the exit code."""
     try:
         code = cli.main(prog_name="ullage", standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
     except Failure as failure:
         for line in str(failure).splitlines():
             say(f"ullage: {line}")
-        sys.exit(failure.code)
+        return failure.code
     except click.Abort:
-        sys.exit(EXIT_INTERRUPTED)
+        return EXIT_INTERRUPTED
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except BrokenPipeError:
         # The reader has seen enough; nothing is left to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        return 0
+    return code if isinstance(code, int) else 0
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ class UllageApp(App[None]):
             for digit, name, title in MAIN_SCREENS
         ),
         Binding("colon", "command_palette", "Jump", key_display=":"),
+        Binding("ctrl+p", "command_palette", "Jump", show=False),
         Binding("question_mark", "help", "Help", key_display="?"),
         Binding("q", "quit", "Quit"),
     ]

@@ -159,7 +159,7 @@ def _zone(name: str) -> tzinfo:
     """UTC for a zone that this host does not know."""
     try:
         return ZoneInfo(name)
-    except (ValueError, OSError):
+    except (ValueError, OSError, KeyError):
         return UTC
 
 

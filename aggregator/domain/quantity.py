@@ -74,6 +74,15 @@ def quantity(usage: Usage, *, aggregation: Aggregation, unit: Unit, slots: int) 
     return ratio(steps, divisor, places=unit.precision)
 
 
+def quantity_symbol(symbol: str, *, kind: str, aggregation: Aggregation) -> str:
+    """What the quantity is counted in: assets for a count, unit-hours for the sum of a level, else the unit itself."""
+    if aggregation is Aggregation.COUNT:
+        return "assets"
+    if aggregation is Aggregation.SUM and kind == "level":
+        return f"{symbol}·h"
+    return symbol
+
+
 def ratio(numerator: int, denominator: int, *, places: int) -> Decimal:
     """The exact quotient, rounded once, half away from zero. ``denominator`` is positive."""
     scaled, rest = divmod(abs(numerator) * 10**places, denominator)

@@ -12,12 +12,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from aggregator.domain import insight
 from aggregator.domain.match import Condition, Filter, Operator
 from aggregator.domain.period import Cycle
+from aggregator.domain.quantity import quantity_symbol
 from aggregator.domain.rate import percent_of_commit
 from aggregator.domain.slot import OPEN_SLOT, UNITS_PER_DAY, slot_start
-from aggregator.domain.terms import Terms
+from aggregator.domain.terms import Aggregation, Terms
 from aggregator.errors import Invalid
 from aggregator.store.assets import AssetDetail, AssetRow, AssignmentRow, BindingRow, SeriesRow, Unbound
-from aggregator.store.buckets import AssignmentRuleRow, BucketDetail, Conditions, UnitTypeRow
+from aggregator.store.buckets import AssignmentRuleRow, BucketDetail, BucketRow, Conditions, UnitTypeRow
 from aggregator.store.clients import ClientRow
 from aggregator.store.readings import PeriodState, ProjectionRow, ReadingRow
 from aggregator.store.usage import LatestReading, MeasuredDay
@@ -251,7 +252,7 @@ def bucket(detail: BucketDetail, now: datetime) -> inventory_pb2.Bucket:
         name=row.name,
         source_type=row.source_type,
         unit_type=row.unit_type,
-        symbol=row.symbol,
+        symbol=_symbol_of_bucket(row, in_force),
         priority=row.priority,
         reviewed=row.reviewed,
         enabled=row.enabled,
@@ -271,6 +272,12 @@ def bucket(detail: BucketDetail, now: datetime) -> inventory_pb2.Bucket:
     )
 
 
+def _symbol_of_bucket(row: BucketRow, terms: Terms | None) -> str:
+    if terms is None:
+        return row.symbol
+    return quantity_symbol(row.symbol, kind=row.kind, aggregation=terms.aggregation)
+
+
 def reading(row: ReadingRow, now: datetime) -> billing_pb2.Reading:
     """With what became of the period by ``now``."""
     return billing_pb2.Reading(
@@ -280,7 +287,7 @@ def reading(row: ReadingRow, now: datetime) -> billing_pb2.Reading:
         client_name=row.client_name,
         source_type=row.source_type,
         unit_type=row.unit_type,
-        symbol=row.symbol,
+        symbol=quantity_symbol(row.symbol, kind=row.kind, aggregation=Aggregation(row.aggregation)),
         aggregation=row.aggregation,
         period_start=from_time(row.period_start),
         period_end=from_time(row.period_end),
@@ -307,7 +314,7 @@ def projection(row: ProjectionRow) -> billing_pb2.Projection:
         client_id=row.client_id,
         client_name=row.client_name,
         unit_type=row.unit_type,
-        symbol=row.symbol,
+        symbol=quantity_symbol(row.symbol, kind=row.kind, aggregation=Aggregation(row.aggregation)),
         period_start=from_time(row.period_start),
         period_end=from_time(row.period_end),
         current_quantity=from_decimal(row.current_quantity),

@@ -52,6 +52,7 @@ class BucketRow:
     source_type: str
     unit_type: str
     symbol: str
+    kind: str
     priority: int
     reviewed: bool
     enabled: bool

@@ -34,9 +34,7 @@ class ClientRow:
 
 async def list_clients(seen: Snapshot, paging: Paging, *, search: str = "") -> Page[ClientRow]:
     """Clients whose name has ``search`` in it, any case."""
-    keys = await find(
-        seen.conn, _Q["page"], paging, search=contains(search), slot=seen.slot, now=seen.now
-    )
+    keys = await find(seen.conn, _Q["page"], paging, search=contains(search), slot=seen.slot, now=seen.now)
     return page(keys, paging, await rows(seen, list(keys.ids[: paging.size])))
 
 

@@ -89,6 +89,7 @@ async def save(
             "bucket_id": reading.bucket_id,
             "period_start": reading.period_start.isoformat(),
             "period_end": reading.period_end.isoformat(),
+            "aggregation": reading.segment.terms.aggregation.value,
             "current_quantity": str(reading.quantity),
             "projected_quantity": str(projection.quantity),
             "currency": reading.currency,

@@ -52,6 +52,7 @@ class ReadingRow:
     source_type: str
     unit_type: str
     symbol: str
+    kind: str
     aggregation: str
     period_start: datetime
     period_end: datetime
@@ -84,6 +85,8 @@ class ProjectionRow:
     client_name: str
     unit_type: str
     symbol: str
+    kind: str
+    aggregation: str
     period_start: datetime
     period_end: datetime
     current_quantity: Decimal

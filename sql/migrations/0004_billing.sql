@@ -67,6 +67,7 @@ create table projection (
     bucket_id          bigint not null references bucket,
     period_start       timestamptz not null,
     period_end         timestamptz not null,
+    aggregation        text not null,
     current_quantity   numeric not null,
     projected_quantity numeric not null,
     currency           text not null,

@@ -61,7 +61,7 @@ select (select count(*) from matching) as total,
 -- name: rows
 -- Usage, cost and commit are those of the period that contains now, null before it was rated or projected.
 select b.id, b.client_id, c.name as client_name, c.time_zone, c.currency, b.name,
-       t.name as source_type, u.name as unit_type, u.symbol, b.priority, b.reviewed, b.enabled, b.created_at,
+       t.name as source_type, u.name as unit_type, u.symbol, u.kind, b.priority, b.reviewed, b.enabled, b.created_at,
        r.quantity as current_usage, r.cost as current_cost, r.commit as current_commit, r.as_of_slot,
        p.projected_quantity, p.projected_cost, p.percent_of_commit,
        (select count(*) from binding x

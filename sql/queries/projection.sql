@@ -18,19 +18,19 @@ where c.id = %(client_id)s and b.enabled
 
 -- name: save
 insert into projection (
-    bucket_id, period_start, period_end, current_quantity, projected_quantity, currency, projected_cost,
-    percent_of_commit, calculated_at, run_id
+    bucket_id, period_start, period_end, aggregation, current_quantity, projected_quantity, currency,
+    projected_cost, percent_of_commit, calculated_at, run_id
 )
 select
-    bucket_id, period_start, period_end, current_quantity, projected_quantity, currency, projected_cost,
-    percent_of_commit, %(now)s, %(run_id)s
+    bucket_id, period_start, period_end, aggregation, current_quantity, projected_quantity, currency,
+    projected_cost, percent_of_commit, %(now)s, %(run_id)s
 from jsonb_to_recordset(%(projections)s) as g (
-    bucket_id bigint, period_start timestamptz, period_end timestamptz, current_quantity numeric,
+    bucket_id bigint, period_start timestamptz, period_end timestamptz, aggregation text, current_quantity numeric,
     projected_quantity numeric, currency text, projected_cost numeric, percent_of_commit numeric
 )
 order by bucket_id
 on conflict (bucket_id, period_start) do update set
-    period_end = excluded.period_end, current_quantity = excluded.current_quantity,
+    period_end = excluded.period_end, aggregation = excluded.aggregation, current_quantity = excluded.current_quantity,
     projected_quantity = excluded.projected_quantity, currency = excluded.currency,
     projected_cost = excluded.projected_cost, percent_of_commit = excluded.percent_of_commit,
     calculated_at = excluded.calculated_at, run_id = excluded.run_id

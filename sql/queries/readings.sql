@@ -45,7 +45,7 @@ select (select count(*) from matching) as total,
 
 -- name: rows
 select r.bucket_id << 32 | r.from_slot as id, r.bucket_id, b.name as bucket_name, b.client_id, c.name as client_name,
-       t.name as source_type, u.name as unit_type, u.symbol, r.aggregation, r.period_start, r.period_end,
+       t.name as source_type, u.name as unit_type, u.symbol, u.kind, r.aggregation, r.period_start, r.period_end,
        r.quantity, r.commit, r.overage_units, r.currency, r.used, r.buffer, r.overage, r.cost,
        r.cutoff, r.as_of_slot, r.finalised_at
 from unnest(%(ids)s::bigint[]) as wanted (id)
@@ -96,7 +96,7 @@ select (select count(*) from matching) as total,
 
 -- name: projection_rows
 select p.bucket_id as id, b.name as bucket_name, b.client_id, c.name as client_name, u.name as unit_type, u.symbol,
-       p.period_start, p.period_end, p.current_quantity, p.projected_quantity, p.currency, p.projected_cost,
+       u.kind, p.aggregation, p.period_start, p.period_end, p.current_quantity, p.projected_quantity, p.currency, p.projected_cost,
        p.percent_of_commit, p.calculated_at
 from projection p
 join bucket b on b.id = p.bucket_id

@@ -151,9 +151,9 @@ async def test_old_runs_go_and_those_that_figures_name_stay(
                 insert into bucket (client_id, name, source_type_id, unit_type_id)
                 select id, 'cpu', 1, 1 from c returning id
             )
-            insert into projection (bucket_id, period_start, period_end, current_quantity, projected_quantity,
-                                    currency, projected_cost, calculated_at, run_id)
-            select id, now(), now(), 0, 0, 'EUR', 0, now(), %s from b
+            insert into projection (bucket_id, period_start, period_end, aggregation, current_quantity,
+                                    projected_quantity, currency, projected_cost, calculated_at, run_id)
+            select id, now(), now(), 'sum', 0, 0, 'EUR', 0, now(), %s from b
             """,
             [first.id],
         )

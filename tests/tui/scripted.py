@@ -68,6 +68,8 @@ class Scripted(
     ) -> None:
         self.script = script
         self.requests: list[Any] = []
+        # Set by the first request.
+        self.called = asyncio.Event()
         self.port = 0
         self._authority = authority
         self._certificate = certificate or authority.issue_cert("127.0.0.1")
@@ -120,6 +122,7 @@ class Scripted(
 
     async def _enter(self, request: Any, context: Any) -> None:
         self.requests.append(request)
+        self.called.set()
         if dict(context.invocation_metadata()).get("authorization") != f"Bearer {KEY}":
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "unknown key")
         if self.script.delay_seconds:
@@ -269,6 +272,10 @@ class Scripted(
     async def RunBilling(self, request: billing_pb2.RunBillingRequest, context: Any) -> billing_pb2.Run:
         await self._enter(request, context)
         return self._run("billing")
+
+    async def RunProjection(self, request: billing_pb2.RunProjectionRequest, context: Any) -> billing_pb2.Run:
+        await self._enter(request, context)
+        return self._run("projection")
 
     async def RunJob(self, request: admin_pb2.RunJobRequest, context: Any) -> billing_pb2.Run:
         await self._enter(request, context)

@@ -1,8 +1,8 @@
 """``ullage check``: one line and an exit code for Nagios, Icinga and everything that speaks like them.
 
-0 OK · 1 WARNING · 2 CRITICAL · 3 UNKNOWN. An aggregator that cannot be reached is CRITICAL, as the plugin guidelines
-have it (a socket that times out is a finding, not a failure of the plugin); wrong options, missing settings and a
-refused key are UNKNOWN, because then nothing was checked.
+0 OK · 1 WARNING · 2 CRITICAL · 3 UNKNOWN. An aggregator that cannot be reached, or that fails, is CRITICAL, as the plugin
+guidelines have it: a socket that times out is a finding, not a failure of the plugin. Wrong options, missing settings
+and a refused key are UNKNOWN, because then nothing was checked.
 """
 
 import sys
@@ -57,7 +57,7 @@ def examine() -> tuple[int, str]:
         try:
             health = await aggregator.health()
         except CallFailed as error:
-            return (CRITICAL if error.kind is Kind.AWAY else UNKNOWN), str(error)
+            return (CRITICAL if error.kind in {Kind.AWAY, Kind.FAILED} else UNKNOWN), str(error)
         return judge(health, datetime.now(UTC))
 
     try:

@@ -171,9 +171,7 @@ class DashboardScreen(LiveScreen):
             [t for t in data.top_clients if t.projected.currency == self._currency],
             "No projections yet",
         )
-        self._fill(
-            self._overages, "overages", list(data.new_overages), "None: nobody who was under is going over"
-        )
+        self._fill(self._overages, "overages", list(data.new_overages), "No new overages")
         self._draw_health()
 
     def _draw_health(self) -> None:

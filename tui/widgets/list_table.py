@@ -28,7 +28,7 @@ TYPING_SECONDS = 0.3
 FILTER_CHARACTERS_MAX = 128
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Listing(Generic[Row]):
     """What a list shows: the noun in the plural, its columns, and how to get, tell apart and open rows."""
 

@@ -19,7 +19,7 @@ Row = TypeVar("Row")
 _MOVED_ROWS_MAX = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column(Generic[Row]):
     """One column. ``width`` in cells; with ``share`` it grows into the space that is left, by that weight.
 

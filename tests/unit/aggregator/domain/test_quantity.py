@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.domain.quantity import NO_USAGE, Unit, Usage, quantity, ratio
+from aggregator.domain.quantity import NO_USAGE, Unit, Usage, quantity, quantity_symbol, ratio
 from aggregator.domain.terms import Aggregation
 
 GIB = Unit(kind="level", divisor=2**30, per="total", precision=4, slot_minutes=60)
@@ -110,3 +110,21 @@ def test_no_aggregation_is_above_the_sum_or_the_peak_it_is_of(slots: list[int], 
     of = {a: quantity(found, aggregation=a, unit=unit, slots=len(slots)) for a in Aggregation}
     assert of[Aggregation.AVG] <= of[Aggregation.MAX]
     assert of[Aggregation.LAST] <= of[Aggregation.MAX]
+
+
+@pytest.mark.parametrize(
+    ("kind", "aggregation", "expected"),
+    [
+        ("level", Aggregation.COUNT, "assets"),
+        ("amount", Aggregation.COUNT, "assets"),
+        ("level", Aggregation.SUM, "GiB·h"),
+        ("amount", Aggregation.SUM, "GiB"),
+        ("level", Aggregation.AVG, "GiB"),
+        ("level", Aggregation.LAST, "GiB"),
+        ("level", Aggregation.MAX, "GiB"),
+    ],
+)
+def test_a_quantity_is_counted_in_what_its_aggregation_makes_of_the_unit(
+    kind: str, aggregation: Aggregation, expected: str
+) -> None:
+    assert quantity_symbol("GiB", kind=kind, aggregation=aggregation) == expected

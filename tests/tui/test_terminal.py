@@ -1,0 +1,101 @@
+"""With and without a terminal: no escape into a pipe, and no program left behind on a terminal that is gone."""
+
+import asyncio
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from tests.tui.scripted import Scripted
+
+ENDS_WITHIN_SECONDS = 10.0
+
+
+async def test_without_a_terminal_there_is_a_status_and_a_hint(aggregator: Scripted, tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tui"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **aggregator.environment(tmp_path), "TERM": "xterm-256color"},
+    )
+    out, err = await process.communicate()
+    assert process.returncode == 2
+    assert out.decode().startswith("ULLAGE OK - 12 agents")
+    assert "no terminal" in err.decode()
+    assert b"\x1b" not in out + err
+
+
+def environment(aggregator: Scripted, folder: Path, term: str) -> dict[str, str]:
+    return {**os.environ, **aggregator.environment(folder), "TERM": term}
+
+
+async def test_a_dumb_terminal_gets_the_status_too(aggregator: Scripted, tmp_path: Path) -> None:
+    controller, terminal = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tui"),
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=environment(aggregator, tmp_path, "dumb"),
+    )
+    os.close(terminal)
+    assert await asyncio.wait_for(process.wait(), ENDS_WITHIN_SECONDS) == 2
+    written = os.read(controller, 65536)
+    os.close(controller)
+    assert b"ULLAGE OK" in written
+    assert b"\x1b" not in written
+
+
+@pytest.mark.parametrize("hangup", ["default", "ignored"])
+async def test_a_terminal_that_is_closed_ends_the_program(
+    aggregator: Scripted, tmp_path: Path, hangup: str
+) -> None:
+    controller, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    ignore = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); " if hangup == "ignored" else ""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", f"{ignore}from tui.__main__ import main; main()"),
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=environment(aggregator, tmp_path, "xterm-256color"),
+    )
+    os.close(terminal)
+    os.set_blocking(controller, False)
+    drawn = b""
+    async with asyncio.timeout(ENDS_WITHIN_SECONDS):
+        while b"Dashboard" not in drawn:
+            await asyncio.sleep(0.05)
+            try:
+                drawn += os.read(controller, 65536)
+            except BlockingIOError:
+                continue
+    os.close(controller)
+    try:
+        assert await asyncio.wait_for(process.wait(), ENDS_WITHIN_SECONDS) != 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_a_hangup_ends_the_program(aggregator: Scripted, tmp_path: Path) -> None:
+    controller, terminal = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tui"),
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=environment(aggregator, tmp_path, "xterm-256color"),
+    )
+    os.close(terminal)
+    await asyncio.sleep(2.0)
+    process.send_signal(signal.SIGHUP)
+    assert await asyncio.wait_for(process.wait(), ENDS_WITHIN_SECONDS) == -signal.SIGHUP
+    os.close(controller)
