@@ -116,6 +116,16 @@ def check(config_file: Path) -> None:
     _interruptible(lambda: sys.exit(show.check(config)))
 
 
+@main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def simulate(words: tuple[str, ...]) -> None:
+    """Play many agents with made-up readings, to size an aggregator or to try its faults."""
+    # What it imports is none of a metering agent's memory.
+    from agent.simulate import command
+
+    command.main(list(words), prog_name="ullage-agent simulate")
+
+
 def _load_config(path: Path) -> "Config":
     from agent.config import Invalid, load
 
