@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from aggregator.cli.bench import bench
 from aggregator.cli.ca import ca
 from aggregator.cli.keys import keys
 from aggregator.cli.opened import configuration, database_address, opened_database
@@ -152,5 +153,6 @@ def doctor(context: click.Context, shape: str) -> None:
         context.exit(1)
 
 
+program.add_command(bench)
 program.add_command(ca)
 program.add_command(keys)

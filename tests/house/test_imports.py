@@ -11,7 +11,7 @@ from tests.house.sources import PACKAGES, PROGRAMS, ROOT, imports, module_name, 
 # Library: who may import it. A name stands for the module and all below it.
 OWNERS: dict[str, tuple[str, ...]] = {
     "psutil": ("agent.collectors", "agent.identity"),
-    "psycopg": ("aggregator.store", "aggregator.ingest", "aggregator.app"),
+    "psycopg": ("aggregator.store", "aggregator.ingest", "aggregator.app", "aggregator.bench"),
     "psycopg_pool": ("aggregator.store", "aggregator.ingest", "aggregator.app"),
     "numpy": ("aggregator.ingest", "aggregator.store"),
     "re2": ("aggregator.domain.match",),

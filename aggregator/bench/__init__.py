@@ -1,0 +1,1 @@
+"""`ullage-aggregator bench`: how fast this machine takes readings in and rolls them up, measured with the real programs."""

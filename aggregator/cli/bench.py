@@ -1,0 +1,89 @@
+"""`bench …`: what this machine can do, measured on a scratch database and printed as JSON."""
+
+import json
+from pathlib import Path
+
+import click
+
+from aggregator.errors import Invalid
+
+SCALES_MAX = 3
+
+_dsn_option = click.option(
+    "--dsn-file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="File with the DSN of a server; a scratch database is made there and dropped. Default: an embedded server.",
+)
+_scales_option = click.option(
+    "--scales",
+    default="1",
+    show_default=True,
+    help="Times the work, such as 1,4,16; with several the exponent of time over work is told.",
+)
+
+
+@click.group()
+def bench() -> None:
+    """Measure this machine with the real programs: TLS on, the server's durability as it is set.
+
+    Needs no configuration. Agents are played by `ullage-agent simulate`, which must be installed too.
+    """
+
+
+@bench.command("ingest")
+@_dsn_option
+@_scales_option
+@click.option("--readings", type=click.IntRange(1_000), default=2_000_000, show_default=True, help="At 1×.")
+@click.option("--agents", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@click.option(
+    "--series", type=click.IntRange(1, 5_000), default=100, show_default=True, help="Per tick and agent."
+)
+@click.option("--batch-readings", type=click.IntRange(1, 20_000), default=1_000, show_default=True)
+@click.option("--window", type=click.IntRange(1, 64), default=8, show_default=True, help="Per agent.")
+def bench_ingest(
+    dsn_file: Path | None,
+    scales: str,
+    readings: int,
+    agents: int,
+    series: int,
+    batch_readings: int,
+    window: int,
+) -> None:
+    """Measure how fast readings are taken in, against a plain COPY of the same rows.
+
+    \b
+    Example:
+      ullage-aggregator bench ingest --dsn-file dsn --series 100 --batch-readings 100
+    """
+    from aggregator.bench.ingest import Size, measure
+
+    size = Size(readings=readings, agents=agents, series=series, batch_readings=batch_readings, window=window)
+    click.echo(json.dumps(measure(_dsn(dsn_file), size, _scales(scales))))
+
+
+@bench.command("rollup")
+@_dsn_option
+@_scales_option
+@click.option("--agents", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@click.option("--series", type=click.IntRange(1, 5_000), default=100, show_default=True, help="Per agent.")
+@click.option("--hours", type=click.IntRange(1, 1_000), default=6, show_default=True, help="At 1×.")
+def bench_rollup(dsn_file: Path | None, scales: str, agents: int, series: int, hours: int) -> None:
+    """Measure how fast touched hours are rolled up."""
+    from aggregator.bench.rollup import Size, measure
+
+    size = Size(agents=agents, series=series, hours=hours)
+    click.echo(json.dumps(measure(_dsn(dsn_file), size, _scales(scales))))
+
+
+def _dsn(file: Path | None) -> str | None:
+    return file.read_text("utf-8").strip() if file else None
+
+
+def _scales(text: str) -> list[int]:
+    try:
+        scales = [int(part) for part in text.split(",")]
+    except ValueError:
+        scales = []
+    if not scales or min(scales) < 1 or len(scales) > SCALES_MAX:
+        raise Invalid("scales", f"one to {SCALES_MAX} whole numbers with commas between them, such as 1,4,16")
+    return scales
