@@ -42,11 +42,20 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A payload with its number: from here on it is the same batch for ever."""
+    """A payload with its number: from here on it is the same batch for ever.
+
+    ``through``: for a tombstone the last number it stands for, else 0.
+    """
 
     epoch: bytes
     seq: int
     content: Payload
+    through: int = 0
+
+    @property
+    def last(self) -> int:
+        """The last number that is settled when this batch is."""
+        return self.through or self.seq
 
 
 def encode(dictionary: bytes, ticks: Sequence[ingest_pb2.Tick], *, boot_id: str) -> Payload:
@@ -60,6 +69,18 @@ def encode(dictionary: bytes, ticks: Sequence[ingest_pb2.Tick], *, boot_id: str)
         readings=sum(len(tick.series) for tick in ticks),
         first_us=ticks[0].ticked_at_us,
         last_us=ticks[-1].ticked_at_us,
+    )
+
+
+def bury(grave: ingest_pb2.Tombstone, *, boot_id: str) -> Payload:
+    """The payload that stands for numbers that cannot be delivered any more."""
+    payload = ingest_pb2.Batch(version=LAYOUT_VERSION, boot_id=boot_id, tombstone=grave).SerializeToString()
+    return Payload(
+        payload=payload,
+        sha256=hashlib.sha256(payload).digest(),
+        readings=0,
+        first_us=grave.from_us,
+        last_us=grave.to_us,
     )
 
 

@@ -1,0 +1,253 @@
+"""What a spool folder holds, after whatever happened to it. Reads; what must be changed is returned, not done.
+
+The end of the newest segment may be the unfinished last write: that was never sent and is cut. Anything else that is
+wrong is damage: the segment goes to quarantine/, and what is good in it is delivered from there. Nothing found here stops
+the agent but a folder that belongs to another one or to a newer program.
+"""
+
+import contextlib
+import logging
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from agent import baselines, cursor, segment
+from agent.amounts import Baselines
+from agent.chain import Chain, Grave, Segment
+from agent.cursor import Cursor, Totals
+from agent.disk import Disk, is_missing
+from agent.segment import Found, Header, Scan
+from ullage.log import fields
+
+QUARANTINE = "quarantine"
+SEGMENT_SUFFIX = ".seg"
+GRAVES_SUFFIX = ".tomb"
+
+log = logging.getLogger(__name__)
+
+
+class Unusable(Exception):
+    """The folder is not this agent's, or not this program's; the text says what to do."""
+
+
+@dataclass(slots=True)
+class Recovered:
+    """``chains``: oldest first, never empty of what is held. ``tail``: the segment of the newest record.
+
+    ``cuts``: (name, size) of files with an unfinished end, size None for one that has nothing else. ``damaged``: names to
+    be moved to quarantine. ``sure``: whether the newest number given is known; else new batches need a new epoch.
+    """
+
+    chains: list[Chain] = field(default_factory=list)
+    tail: Segment | None = None
+    baselines: Baselines = field(default_factory=dict)
+    cuts: list[tuple[str, int | None]] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    next_index: int = 1
+    totals: Totals = field(default_factory=Totals)
+    turn: int = 0
+    has_cursor: bool = False
+    sure: bool = True
+    fresh: bool = True
+
+
+@dataclass(slots=True)
+class _File:
+    """A segment as it was read; ``header`` is None when that is damaged."""
+
+    name: str
+    index: int
+    header: Header | None
+    size: int
+    scan: Scan
+
+
+def recover(disk: Disk, agent: bytes) -> Recovered:
+    """Raises ``Unusable``, and ``OSError`` when not even the folder can be read."""
+    files = _read_segments(disk, agent)
+    known = _read_cursor(disk, agent)
+    found = Recovered(fresh=not files and known is None, has_cursor=known is not None)
+    chains: dict[bytes, Chain] = {}
+    if known is not None:
+        found.totals, found.turn = known.totals, known.turn
+        for state in known.epochs:
+            chains[state.epoch] = Chain(
+                state.epoch, state.predecessor, state.acked, state.high, max(state.last_seq, state.high)
+            )
+    elif files:
+        log.error("the spool's cursor cannot be read: it is made again from what the aggregator says")
+    newest = b""
+    for number, file in enumerate(files):
+        newest = _place(found, chains, file, is_last=number == len(files) - 1) or newest
+        found.next_index = file.index + 1
+    for chain in chains.values():
+        chain.rebuilt = known is None
+    _read_graves(disk, found, chains, agent)
+    found.chains = _in_order(list(chains.values()))
+    if newest and newest != found.chains[-1].epoch and chains[newest] in found.chains:
+        found.chains.append(found.chains.pop(found.chains.index(chains[newest])))
+    return found
+
+
+def _read_segments(disk: Disk, agent: bytes) -> list[_File]:
+    files = []
+    for folder in ("", QUARANTINE):
+        for short in disk.list(folder):
+            if not short.endswith(SEGMENT_SUFFIX):
+                continue
+            name = f"{folder}/{short}" if folder else short
+            with contextlib.suppress(ValueError):
+                files.append(_read_segment(disk, name, int(short.removesuffix(SEGMENT_SUFFIX), 16), agent))
+    return sorted(files, key=lambda file: file.index)
+
+
+def _read_segment(disk: Disk, name: str, index: int, agent: bytes) -> _File:
+    try:
+        data = disk.read(name)
+    except OSError as error:
+        # A medium that cannot be read is damage like any other.
+        log.error("a segment of the spool cannot be read", extra=fields(file=name, reason=error.strerror))
+        data = b""
+    return _File(name, index, _header(data, name, agent), len(data), segment.scan(data))
+
+
+def _header(data: bytes, name: str, agent: bytes) -> Header | None:
+    try:
+        header = segment.decode_header(data)
+    except segment.Newer as error:
+        raise Unusable(
+            f"{name} in the spool was written by a newer version of this program: install that one again, "
+            "or give this one another spool.directory"
+        ) from error
+    except segment.Unreadable:
+        return None
+    if header.agent != agent:
+        raise foreign(header.agent, agent)
+    return header
+
+
+def foreign(owner: bytes, agent: bytes) -> Unusable:
+    """The refusal to send readings of one agent under another one's name."""
+    return Unusable(
+        f"the spool belongs to agent {UUID(bytes=owner)}, the certificate to {UUID(bytes=agent)}: use that agent's "
+        "certificate, or give this one another spool.directory (the old one's batches wait where they are)"
+    )
+
+
+def _read_cursor(disk: Disk, agent: bytes) -> Cursor | None:
+    try:
+        known = cursor.decode(disk.read(cursor.NAME))
+    except OSError:
+        return None
+    if known is not None and known.agent != agent:
+        raise foreign(known.agent, agent)
+    return known
+
+
+def _place(found: Recovered, chains: dict[bytes, Chain], file: _File, *, is_last: bool) -> bytes:
+    """Adds what a file holds to its chain; returns that chain's epoch, or nothing when it has none."""
+    scan = file.scan
+    torn = is_last and scan.torn and not scan.whole
+    if torn and not scan.found and (file.header is None or _is_new(chains, file.header)):
+        # Not one whole group: nothing of it was ever sent.
+        found.cuts.append((file.name, None))
+        return b""
+    header = file.header or _adopted(found, chains, scan)
+    good = scan.whole and file.header is not None
+    if not good and not (torn and file.header is not None):
+        if not file.name.startswith(QUARANTINE):
+            found.damaged.append(file.name)
+        found.sure = found.sure and not is_last
+    elif torn:
+        found.cuts.append((file.name, scan.good_bytes))
+    _take_baselines(found, scan)
+    if header is None:
+        return b""
+    chain = chains.setdefault(header.epoch, Chain(header.epoch, header.predecessor))
+    held = Segment(file.name, file.index, header.first_seq, file.size, damaged=not good and not torn)
+    if torn:
+        held.size = scan.good_bytes
+    for at in scan.found:
+        _hold(held, chain, chains, at)
+    chain.segments.append(held)
+    chain.last_seq = max(chain.last_seq, held.last_seq)
+    if held.last_seq >= held.first_seq or found.tail is None:
+        found.tail = held
+    return header.epoch
+
+
+def _is_new(chains: dict[bytes, Chain], header: Header) -> bool:
+    """Whether nothing says that a batch of this segment was ever sealed."""
+    chain = chains.get(header.epoch)
+    return chain is None or chain.last_seq < header.first_seq
+
+
+def _adopted(found: Recovered, chains: dict[bytes, Chain], scan: Scan) -> Header | None:
+    """What a damaged header must have said, when the numbers leave no doubt."""
+    if not scan.found or not chains:
+        return None
+    tail = found.tail
+    chain = next((c for c in chains.values() if tail in c.segments), None) or list(chains.values())[-1]
+    first = scan.found[0].record.seq
+    if first <= chain.last_seq and chain.segments:
+        return None
+    return Header(b"", chain.epoch, chain.predecessor, 0, first)
+
+
+def _hold(held: Segment, chain: Chain, chains: dict[bytes, Chain], at: Found) -> None:
+    record = at.record
+    if record.seq <= max(held.last_seq, chain.segments[-1].last_seq if chain.segments else 0):
+        return
+    held.add(at)
+    if record.origin is not None:
+        epoch, seq = record.origin
+        chains.setdefault(epoch, Chain(epoch)).resealed.add(seq)
+
+
+def _take_baselines(found: Recovered, scan: Scan) -> None:
+    """Of the newest record that has any."""
+    for at in reversed(scan.found):
+        if at.record.baselines:
+            known = baselines.decode(at.record.baselines)
+            if known is not None:
+                found.baselines = known
+                return
+
+
+def _read_graves(disk: Disk, found: Recovered, chains: dict[bytes, Chain], agent: bytes) -> None:
+    """A tombstone that cannot be read is made again when it is needed."""
+    for name in disk.list():
+        if not name.endswith(GRAVES_SUFFIX):
+            continue
+        try:
+            data = disk.read(name)
+        except OSError as error:
+            if not is_missing(error):
+                log.error("tombstones cannot be read", extra=fields(file=name, reason=error.strerror))
+            continue
+        header = _header(data, name, agent)
+        if header is None:
+            found.cuts.append((name, None))
+            continue
+        scan = segment.scan_loose(data)
+        if not scan.whole:
+            found.cuts.append((name, scan.good_bytes))
+        chain = chains.get(header.epoch)
+        if chain is None:
+            continue
+        for at in scan.found:
+            chain.graves[at.record.seq] = Grave(name, at.offset, at.length, at.record.last)
+            chain.last_seq = max(chain.last_seq, at.record.last)
+
+
+def _in_order(chains: list[Chain]) -> list[Chain]:
+    """As the cursor and the segments name them, an epoch behind the one it follows."""
+    ordered: list[Chain] = []
+    waiting = list(chains)
+    while waiting:
+        names = {chain.epoch for chain in waiting}
+        ready = next(
+            (c for c in waiting if c.predecessor not in names or c.predecessor == c.epoch), waiting[0]
+        )
+        waiting.remove(ready)
+        ordered.append(ready)
+    return ordered
