@@ -27,7 +27,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "clients": ("2",),
     "client": ("2", "enter"),
     "assets": ("3",),
-    "asset": ("3", "enter"),
+    "asset": ("3", "slash", *"web", "enter", "enter"),
     "unbound": ("4",),
     "buckets": ("5",),
     "bucket": ("5", "enter"),

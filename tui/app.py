@@ -135,9 +135,9 @@ class UllageApp(App[None]):
 
     # The way between screens.
 
-    async def action_main(self, name: str) -> None:
+    def action_main(self, name: str) -> None:
         """A digit."""
-        await self.switch_mode(name)
+        self.post_message(GoTo(name))
 
     @on(GoTo)
     async def _go_to(self, message: GoTo) -> None:

@@ -83,13 +83,15 @@ def number(value: Decimal | int) -> str:
     return written.rstrip("0").rstrip(".") if "." in written else written
 
 
-def quantity(field: str, symbol: str = "") -> str:
-    """``1,234.57 GiB``: two decimals above 100, four significant ones below; a dash for an empty field."""
+def quantity(field: str, symbol: str = "", *, short: bool = False) -> str:
+    """``1,234.57 GiB``: two decimals from 100 on, more below; ``short``: none from 1,000 on. A dash for an empty field."""
     value = decimal(field)
     if value is None:
         return NONE
     size = abs(value)
     places = 2 if size >= 100 else 3 if size >= 1 else 4
+    if short:
+        places = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 1 else 4
     smallest = Decimal(1).scaleb(-places)
     rounded = value.quantize(smallest, ROUND_HALF_UP)
     shown = number(rounded) if rounded or not value else f"< {smallest:f}"

@@ -249,7 +249,7 @@ class _Builder:
                 ),
             ),
         )
-        for mount in ("root", "data"):
+        for mount in ("srv", "data"):
             size = float(self.rng.integers(40, 900))
             self.add(
                 name,

@@ -1,80 +1,18 @@
-"""``ullage <noun> <verb>`` as a script calls it: the process, its streams and its exit code."""
+"""``ullage <noun> list`` and what holds for every command: forms, filters, exit codes."""
 
 import asyncio
-import csv
-import io
 import json
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import grpc
 import pytest
 
 from tests.tui import builders
+from tests.tui.commands import Command, finish, start
 from tests.tui.scripted import Scripted
-from ullage.v1 import billing_pb2, inventory_pb2
-from ullage.wire import from_time
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """stdout as one JSON document."""
-        return json.loads(self.out)
-
-    @property
-    def csv(self) -> list[dict[str, str]]:
-        """stdout as rows under a header."""
-        return list(csv.DictReader(io.StringIO(self.out, newline="")))
-
-
-Command = Callable[..., Awaitable[Done]]
-
-
-async def start(*arguments: str, environment: dict[str, str]) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tui",
-        *arguments,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**{n: v for n, v in os.environ.items() if not n.startswith("ULLAGE_")}, **environment},
-    )
-
-
-async def finish(process: asyncio.subprocess.Process) -> Done:
-    out, err = await asyncio.wait_for(process.communicate(), 30)
-    assert process.returncode is not None
-    assert "Traceback" not in err.decode()
-    return Done(process.returncode, out.decode(), err.decode())
-
-
-@pytest.fixture
-def ullage(aggregator: Scripted, tmp_path: Path) -> Command:
-    """Runs a command against the scripted aggregator."""
-
-    async def run(*arguments: str, **environment: str) -> Done:
-        return await finish(
-            await start(*arguments, environment={**aggregator.environment(tmp_path), **environment})
-        )
-
-    return run
-
+from ullage.v1 import inventory_pb2
 
 LISTS = (
     "clients",
@@ -210,95 +148,6 @@ async def test_the_dashboard_is_a_row_for_each_figure(ullage: Command) -> None:
     assert {"figure": "projected revenue", "of": "", "value": "48210.75", "unit": "EUR"} in figures
 
 
-async def test_a_client_is_created_and_comes_back_as_a_row(ullage: Command, aggregator: Scripted) -> None:
-    done = await ullage(
-        "clients", "create", "Café Nord", "--currency", "eur", "--anchor", "2026-01-31", "--format", "json"
-    )
-    assert (done.code, done.json[0]["name"]) == (0, "Café Nord")
-    asked = aggregator.asked(inventory_pb2.CreateClientRequest)[0]
-    assert (asked.currency, asked.cycle_unit, asked.cycle_count) == ("EUR", "month", 1)
-    assert (asked.cycle_anchor, asked.time_zone) == ("2026-01-31", "UTC")
-
-
-async def test_a_bucket_is_created_with_terms_and_filters(ullage: Command, aggregator: Scripted) -> None:
-    done = await ullage(
-        *[
-            "buckets",
-            "create",
-            "mem",
-            "--client",
-            "1",
-            "--source",
-            "vm",
-            "--unit",
-            "ram",
-            "--aggregation",
-            "avg",
-        ],
-        *["--commit", "64", "--base", "2.5000000001", "--overage", "4", "--starts-on", "2026-01-01"],
-        *(
-            "--filter",
-            "name glob 'web and *' and label:env equals prod",
-            "--filter",
-            "address cidr 10.0.0.0/8",
-        ),
-    )
-    assert done.code == 0
-    asked = aggregator.asked(inventory_pb2.CreateBucketRequest)[0]
-    assert (asked.terms.commit, asked.terms.base_price, asked.terms.aggregation) == (
-        "64",
-        "2.5000000001",
-        "avg",
-    )
-    assert [[c.pattern for c in one.conditions] for one in asked.filters] == [
-        ["web and *", "prod"],
-        ["10.0.0.0/8"],
-    ]
-
-
-async def test_a_rule_is_created_for_a_client_named(ullage: Command, aggregator: Scripted) -> None:
-    done = await ullage(
-        "assignment-rules",
-        "create",
-        "--client",
-        "Quill Press",
-        "--priority",
-        "-3",
-        "--filter",
-        "name regex ^q",
-    )
-    assert done.code == 0
-    asked = aggregator.asked(inventory_pb2.CreateAssignmentRuleRequest)[0]
-    assert (asked.client_id, asked.priority, asked.filter.conditions[0].pattern) == (12, -3, "^q")
-
-
-async def test_assets_are_assigned_and_let_go(ullage: Command, aggregator: Scripted) -> None:
-    given = await ullage("assets", "assign", "8", "16", "--client", "2")
-    assert (given.code, given.err) == (0, "2 of 2 assets changed.\n")
-    ended = await ullage("assets", "assign", "8", "--end")
-    assert ended.err == "1 of 1 assets changed.\n"
-    assert aggregator.script.assets[7].client_id == 0
-
-
-@pytest.mark.parametrize(("state", "code"), [("done", 0), ("skipped", 0), ("failed", 1)])
-async def test_a_run_that_failed_is_a_failure(
-    ullage: Command, aggregator: Scripted, state: str, code: int
-) -> None:
-    aggregator.script.run_state = state
-    job, billing = await asyncio.gather(
-        ullage("jobs", "run", "rollup", "--format", "json"), ullage("billing", "run", "--all")
-    )
-    assert (job.code, billing.code) == (code, code)
-    assert job.json[0]["state"] == state
-    assert aggregator.asked(billing_pb2.RunBillingRequest)[0].all
-
-
-async def test_a_job_that_is_not_there_is_refused(ullage: Command) -> None:
-    done = await ullage("jobs", "run", "nonsense")
-    assert (done.code, done.out) == (1, "")
-    assert "there is no job nonsense" in done.err
-
-
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -369,61 +218,6 @@ async def test_commands_do_not_load_the_screens() -> None:
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=subprocess.PIPE)
     out, _ = await process.communicate()
     assert out.decode().strip() == "[]"
-
-
-async def test_check_is_one_line_with_performance_data(ullage: Command, aggregator: Scripted) -> None:
-    done = await ullage("check")
-    assert (done.code, done.out.count("\n")) == (0, 1)
-    assert done.out.startswith("ULLAGE OK - 12 agents, 0 silent;")
-    assert (
-        " | agents=12;;;0 agents_silent=0;;;0 quarantined=0;;;0 unbalanced_batches=0;;;0 reading_age="
-        in done.out
-    )
-
-
-@pytest.mark.parametrize(
-    ("state", "code"), [("ok", 0), ("warning", 1), ("critical", 2), ("purple", 3), ("", 3)]
-)
-async def test_check_follows_the_plugin_codes(
-    ullage: Command, aggregator: Scripted, state: str, code: int
-) -> None:
-    health = builders.health(state=state, problems=["hv-03 | is\nsilent"] if code else [])
-    aggregator.script.dashboard.health.CopyFrom(health)
-    done = await ullage("check")
-    assert done.code == code
-    assert done.out.split()[1] == ("OK", "WARNING", "CRITICAL", "UNKNOWN")[code]
-    assert done.out.count("|") == 1
-    assert done.out.count("\n") == 1
-
-
-async def test_check_leaves_out_what_never_happened(ullage: Command, aggregator: Scripted) -> None:
-    aggregator.script.dashboard.health.CopyFrom(
-        builders.health(last_billing=None, last_reading=from_time(builders.NOW))
-    )
-    done = await ullage("check")
-    assert "billing_age" not in done.out
-    assert "billing never" in done.out
-
-
-async def test_check_of_an_aggregator_that_fails_or_is_away_is_critical(
-    ullage: Command, aggregator: Scripted
-) -> None:
-    aggregator.script.failure = (grpc.StatusCode.INTERNAL, "error 4711")
-    failed = await ullage("check")
-    assert (failed.code, "Error 4711" in failed.out) == (2, True)
-    await aggregator.stop()
-    done = await ullage("check")
-    assert (done.code, done.out.startswith("ULLAGE CRITICAL - Nothing listens")) == (2, True)
-
-
-async def test_check_that_could_not_check_is_unknown(
-    ullage: Command, aggregator: Scripted, tmp_path: Path
-) -> None:
-    unset = await finish(await start("check", environment={"HOME": str(tmp_path)}))
-    option = await ullage("check", "--nonsense")
-    refused = await ullage("check", ULLAGE_KEY="ullage_wrong0123456789abcdef")
-    for done in (unset, option, refused):
-        assert (done.code, done.out.startswith("ULLAGE UNKNOWN - "), done.out.count("\n")) == (3, True, 1)
 
 
 async def test_help_teaches_settings_examples_and_codes(ullage: Command) -> None:

@@ -108,9 +108,8 @@ def to_table(rows: Sequence[Row], columns: Sequence[str]) -> str:
         return ""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
     for name in columns:
-        figures = any(
-            isinstance(row[name], Decimal | int) and not isinstance(row[name], bool) for row in rows
-        )
+        known = [row[name] for row in rows if row[name] is not None]
+        figures = all(isinstance(value, Decimal | int) and not isinstance(value, bool) for value in known)
         table.add_column(Text(name.replace("_", " ")), justify="right" if figures else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(_table_cell(row[name])) for name in columns))

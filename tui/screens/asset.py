@@ -55,7 +55,7 @@ def bound_to(series: Series) -> Text:
 
 SERIES_COLUMNS: Sequence[Column[Series]] = (
     Column("Unit", lambda s, now: text(s.unit_type), 9),
-    Column("Latest", lambda s, now: Text(quantity(s.latest, s.symbol)), 12, right=True),
+    Column("Latest", lambda s, now: Text(quantity(s.latest, s.symbol)), 13, right=True),
     Column("Bound to", lambda s, now: bound_to(s), 10, share=1),
     Column("Read", lambda s, now: Text(ago(moment(s.latest_at), now), FAINT), 11, above=120),
 )
@@ -95,6 +95,10 @@ def history(detail: inventory_pb2.AssetDetail) -> list[Held]:
             for one in reversed(series.bindings)
         )
     return lines
+
+
+def _seen(at: datetime | None, now: datetime) -> str:
+    return "never" if at is None else f"{ago(at, now)}, {stamp(at)}"
 
 
 class AssetScreen(LiveScreen):
@@ -227,7 +231,7 @@ class AssetScreen(LiveScreen):
             ("Known as", text(asset.external_id)),
             ("Address", text(asset.address or NONE)),
             ("About", text(asset.description or NONE)),
-            ("Seen", Text(f"{ago(moment(asset.last_seen), now)}, {stamp(moment(asset.last_seen))}")),
+            ("Seen", Text(_seen(moment(asset.last_seen), now))),
             ("Created", Text(day(moment(asset.created_at)))),
             ("State", Text(", ".join(states))),
             ("Agents", text(", ".join(detail.agents) or NONE)),

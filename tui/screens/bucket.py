@@ -154,7 +154,7 @@ class BucketScreen(ListScreen):
                 ),
                 ("Bound", Text(f"{plural(bucket.series, 'series')}; {', '.join(states)}")),
                 ("Terms", text(f"since {terms.starts_on}" + (f", {sets} sets in all" if sets > 1 else ""))),
-                ("Commit", cells.commit(terms, bucket.symbol)),
+                ("Commit", cells.commit(terms, bucket.symbol, short=False)),
                 ("Base", Text(f"{money(terms.base_price, bucket.currency)} a {each}")),
                 ("Overage", Text(f"{money(terms.overage_price, bucket.currency)} a {each}")),
                 ("Usage", Text(f"{quantity(bucket.current_usage, bucket.symbol)} ({as_of})")),

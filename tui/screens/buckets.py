@@ -19,14 +19,14 @@ from ullage.v1 import inventory_pb2, types_pb2
 Bucket = inventory_pb2.Bucket
 
 COLUMNS: Sequence[Column[Bucket]] = (
-    Column("ID", lambda b, now: Text(str(b.id), FAINT), 4, right=True, sort="id", above=70),
+    Column("ID", lambda b, now: Text(str(b.id), FAINT), 4, right=True, sort="id", above=100),
     Column("Client", lambda b, now: text(b.client_name), 9, share=1, sort="client_name"),
     Column("Name", lambda b, now: text(b.name), 11, share=1, sort="name"),
     Column("Source", lambda b, now: text(b.source_type), 9, sort="source_type", above=70),
     Column("Unit", lambda b, now: text(b.unit_type), 8, sort="unit_type"),
     Column("Agg", lambda b, now: text(b.terms.aggregation), 5, above=100),
-    Column("Usage", lambda b, now: cells.usage(b), 12, right=True, sort="current_usage"),
-    Column("Commit", lambda b, now: cells.commit(b.terms, b.symbol), 11, right=True),
+    Column("Usage", lambda b, now: cells.usage(b), 13, right=True, sort="current_usage"),
+    Column("Commit", lambda b, now: cells.commit(b.terms, b.symbol), 13, right=True),
     Column("Status", lambda b, now: cells.status(b), 14, sort="percent_of_commit", above=120),
     Column("Rev", lambda b, now: cells.either(b.reviewed, bad=True), 3, above=70),
     Column("On", lambda b, now: cells.either(b.enabled), 3, above=70),

@@ -43,12 +43,12 @@ def created(at: datetime | None) -> Text:
 
 def usage(bucket: inventory_pb2.Bucket) -> Text:
     """Of the open period."""
-    return Text(quantity(bucket.current_usage, bucket.symbol))
+    return Text(quantity(bucket.current_usage, bucket.symbol, short=True))
 
 
-def commit(terms: inventory_pb2.Terms, symbol: str) -> Text:
+def commit(terms: inventory_pb2.Terms, symbol: str, *, short: bool = True) -> Text:
     """A dash for none: 0 means that nothing was contracted."""
-    shown = quantity(terms.commit, symbol)
+    shown = quantity(terms.commit, symbol, short=short)
     return Text(NONE, FAINT) if shown == NONE or terms.commit.strip("0.") == "" else Text(shown)
 
 

@@ -26,10 +26,13 @@ class UsageChart(PlotextPlot):
         """None: nothing to show."""
         self.plt.clear_data()
         self.plt.clear_figure()
+        self.plt.frame(False)
         points = [] if usage is None else [(moment(point.at), decimal(point.value)) for point in usage.days]
         known = [(index, float(value)) for index, (_, value) in enumerate(points) if value is not None]
         if usage is None or not known:
-            self.plt.title("no readings in the last 30 days")
+            self.plt.title("no usage in the last 30 days")
+            self.plt.xticks([])
+            self.plt.yticks([])
             self.refresh()
             return
         amount = usage.kind == "amount"
@@ -48,7 +51,6 @@ class UsageChart(PlotextPlot):
         ticks = range((len(points) - 1) % TICKS_DAYS, len(points), TICKS_DAYS)
         self.plt.xticks([float(index) for index in ticks], [_short_day(points[index][0]) for index in ticks])
         self.plt.yfrequency(3)
-        self.plt.frame(False)
         self.refresh()
 
 
