@@ -166,8 +166,8 @@ def _collectors(
     columns: Columns, source_types: Mapping[str, int], incomplete: set[tuple[int, str]]
 ) -> tuple[Collectors, Collectors]:
     """Ids of the source types reported and failed in each tick. Names we do not know have no id to be kept by."""
-    reported = [_ids(names, source_types) for names in columns.reported]
-    failed = [_ids(names, source_types) for names in columns.failed]
+    reported = [source_type_ids(names, source_types) for names in columns.reported]
+    failed = [source_type_ids(names, source_types) for names in columns.failed]
     for tick, name in incomplete:
         number = source_types[name]
         reported[tick] = tuple(i for i in reported[tick] if i != number)
@@ -175,7 +175,8 @@ def _collectors(
     return reported, failed
 
 
-def _ids(names: Sequence[str], source_types: Mapping[str, int]) -> tuple[int, ...]:
+def source_type_ids(names: Sequence[str], source_types: Mapping[str, int]) -> tuple[int, ...]:
+    """In order; names that nobody knows have none."""
     return tuple(sorted({source_types[name] for name in names if name in source_types}))
 
 

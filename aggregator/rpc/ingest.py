@@ -26,6 +26,7 @@ from aggregator.ingest.commit import Committer, is_fault_of_data
 from aggregator.ingest.decode import Later, Refused, decode
 from aggregator.ingest.group import RETRY_MS, Content, Offered
 from aggregator.ingest.resolve import Resolver
+from aggregator.ingest.usual import take_usual
 from aggregator.store.database import Database
 from ullage.log import fields
 from ullage.v1 import ingest_pb2, ingest_pb2_grpc
@@ -139,7 +140,8 @@ class IngestService(ingest_pb2_grpc.IngestServicer):
             resolved = await self._resolver.resolve(agent, columns.dictionary, now_us=now_us)
             if isinstance(resolved, Refused):
                 return resolved
-            return admit(columns, resolved, agent_id=agent.id, now_us=now_us)
+            usual = take_usual(columns, resolved, agent_id=agent.id, now_us=now_us)
+            return usual or admit(columns, resolved, agent_id=agent.id, now_us=now_us)
         except Unavailable as error:
             return Later(str(error), RETRY_MS)
         except Exception as error:  # noqa: BLE001 - whatever it is, the batch gets an answer
