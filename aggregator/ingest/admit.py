@@ -4,7 +4,7 @@ What is not taken is set aside with its reason (quarantine.py), the rest of the 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -36,11 +36,29 @@ class Resolved:
     widths: tuple[int, ...]
     # Ids of all source types there are, by name.
     source_types: Mapping[str, int]
+    # Of each series the id of the suppression that its asset fits, 0 for none; None when none fits any. And how many
+    # assets fit each.
+    rule: Int64s | None = None
+    suppressed_assets: Mapping[int, int] = field(default_factory=dict)
 
     @cached_property
     def faulty(self) -> bool:
         """Whether any series cannot be stored."""
         return bool(self.fault.any())
+
+    @cached_property
+    def unsettled(self) -> bool:
+        """Whether any series cannot be stored for a reason that may pass by itself."""
+        return bool(((self.fault != Fault.NONE) & (self.fault != Fault.SUPPRESSED)).any())
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What one suppression dropped of a batch."""
+
+    rule: int
+    assets: int
+    readings: int
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -52,6 +70,7 @@ class Admitted:
     reach: Reach
     totals: Totals
     faulty: Faulty
+    hits: tuple[Hit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +94,11 @@ def admit(columns: Columns, resolved: Resolved, *, agent_id: int, now_us: int) -
     if isinstance(taken, Refused):
         return taken
     faulty = NO_FAULTS
-    if fault is not None:
+    hits: tuple[Hit, ...] = ()
+    if fault is not None and resolved.rule is not None:
+        hits = _hits(columns, resolved, resolved.rule)
+        fault = np.where(fault == Fault.SUPPRESSED, np.uint8(Fault.NONE), fault)
+    if fault is not None and fault.any():
         dictionary = read_dictionary(columns.dictionary)
         if isinstance(dictionary, Refused):
             return dictionary
@@ -97,8 +120,22 @@ def admit(columns: Columns, resolved: Resolved, *, agent_id: int, now_us: int) -
         series=taken.series,
         values=taken.values,
     )
-    totals = Totals(read=len(columns.series), stored=len(taken.series), quarantined=len(faulty.readings))
-    return Admitted(rows=list(rows), reach=reach, totals=totals, faulty=faulty)
+    totals = Totals(
+        read=len(columns.series),
+        stored=len(taken.series),
+        quarantined=len(faulty.readings),
+        suppressed=sum(hit.readings for hit in hits),
+    )
+    return Admitted(rows=list(rows), reach=reach, totals=totals, faulty=faulty, hits=hits)
+
+
+def _hits(columns: Columns, resolved: Resolved, rule: Int64s) -> tuple[Hit, ...]:
+    rules, readings = np.unique(rule[columns.series], return_counts=True)
+    return tuple(
+        Hit(number, resolved.suppressed_assets.get(number, 0), count)
+        for number, count in zip(rules.tolist(), readings.tolist(), strict=True)
+        if number
+    )
 
 
 def _faults_of_time(columns: Columns, now_us: int) -> UInt8s | None:

@@ -110,9 +110,10 @@ class Agents:
                 _log.warning("agent states could not be checked: the database is away")
 
     async def _end_inactive(self) -> None:
-        ids = list({presence.agent.id for presence in self._present})
+        present = list({presence.agent for presence in self._present})
+        keys = {"ids": [agent.id for agent in present], "uuids": [agent.uuid for agent in present]}
         async with self._db.transaction() as conn:
-            stopped = await fetch_all(conn, _Stopped, _Q["agents_not_active"], {"ids": ids})
+            stopped = await fetch_all(conn, _Stopped, _Q["agents_not_active"], keys)
         states = {agent.id: agent.state for agent in stopped}
         for presence in self._present:
             state = states.get(presence.agent.id)

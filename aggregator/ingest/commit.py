@@ -5,16 +5,17 @@ is away or a batch spoils its group. Nothing is acknowledged before it is commit
 """
 
 import asyncio
-from collections import deque
-from dataclasses import dataclass, field
 from logging import getLogger
 
 import psycopg
 
 import sql
 from aggregator.errors import Unavailable
-from aggregator.ingest.admit import Admitted
-from aggregator.ingest.group import RETRY_MS, Offered, keep_rejected, store_group
+from aggregator.ingest.aside import keep_rejected
+from aggregator.ingest.group import store_group
+from aggregator.ingest.judge import RETRY_MS, Offered
+from aggregator.ingest.queue import FairQueue, Waiting
+from aggregator.ingest.rules import Outdated
 from aggregator.store.database import Database
 from ullage.log import fields
 from ullage.v1 import ingest_pb2
@@ -22,8 +23,6 @@ from ullage.v1 import ingest_pb2
 _Q = sql.queries("ingest")
 _log = getLogger(__name__)
 
-QUEUE_BATCHES_MAX = 2_048
-QUEUE_BYTES_MAX = 64 * 1024 * 1024
 GROUP_BATCHES_MAX = 512
 GROUP_READINGS_MAX = 250_000
 # How long an agent's stream is held up by a full queue before it is told to come back.
@@ -31,26 +30,12 @@ SUBMIT_SECONDS_MAX = 5.0
 # A group that takes longer counts as failed: the retry finds out what became of it.
 # Agents wait 60 s for an answer.
 GROUP_SECONDS_MAX = 30.0
+# Rules that move faster than batches can be admitted again: the agents come back a moment later.
+READMISSIONS_MAX = 3
 PROBE_SECONDS = 1.0
 STOP_SECONDS_MAX = 10.0
-
-
-@dataclass(eq=False, slots=True)
-class _Waiting:
-    batch: Offered
-    answer: asyncio.Future[ingest_pb2.Ack] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-
-    @property
-    def readings(self) -> int:
-        content = self.batch.content
-        return content.totals.read if isinstance(content, Admitted) else 0
-
-    def settle(self, answer: ingest_pb2.Ack) -> None:
-        # Already done only when whoever waited went away and cancelled it.
-        if not self.answer.done():
-            self.answer.set_result(answer)
+SLOW = "the database is slow; keep the batch and offer it again"
+AWAY = "the database is away; keep the batch and offer it again"
 
 
 class Committer:
@@ -58,8 +43,7 @@ class Committer:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._queue: deque[_Waiting] = deque()
-        self._bytes = 0
+        self._queue = FairQueue()
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -93,15 +77,14 @@ class Committer:
 
         Waits while the queue is full, which holds up the agent's stream: back-pressure reaches the agent itself.
         """
-        waiting = _Waiting(batch)
-        if self.ready and self._full() and not await self._wait_for_room():
-            waiting.settle(busy(batch, "the database is slow; keep the batch and offer it again"))
+        waiting = Waiting(batch)
+        if self.ready and self._queue.full and not await self._wait_for_room():
+            waiting.settle(busy(batch.epoch, batch.seq, SLOW))
             return waiting.answer
         if not self.ready:
-            waiting.settle(busy(batch, "the database is away; keep the batch and offer it again"))
+            waiting.settle(busy(batch.epoch, batch.seq, AWAY))
             return waiting.answer
-        self._queue.append(waiting)
-        self._bytes += len(batch.payload)
+        self._queue.put(waiting)
         self._work.set()
         return waiting.answer
 
@@ -109,15 +92,12 @@ class Committer:
         """False when there was none in time. When it returns True there is, or the database is away."""
         try:
             async with asyncio.timeout(SUBMIT_SECONDS_MAX):
-                while self.ready and self._full():
+                while self.ready and self._queue.full:
                     self._room.clear()
                     await self._room.wait()
         except TimeoutError:
             return False
         return True
-
-    def _full(self) -> bool:
-        return len(self._queue) >= QUEUE_BATCHES_MAX or self._bytes >= QUEUE_BYTES_MAX
 
     async def _run(self) -> None:
         while self._queue or not self._stopping:
@@ -129,25 +109,20 @@ class Committer:
                 self._work.clear()
                 await self._work.wait()
 
-    def _next_group(self) -> list[_Waiting]:
-        group: list[_Waiting] = []
-        readings = 0
-        while self._queue and len(group) < GROUP_BATCHES_MAX and readings < GROUP_READINGS_MAX:
-            waiting = self._queue.popleft()
-            self._bytes -= len(waiting.batch.payload)
-            readings += waiting.readings
-            group.append(waiting)
+    def _next_group(self) -> list[Waiting]:
+        self._answer_busy(self._queue.overdue(), SLOW)
+        group = self._queue.take(batches_max=GROUP_BATCHES_MAX, readings_max=GROUP_READINGS_MAX)
         self._room.set()
         return group
 
-    async def _commit(self, group: list[_Waiting]) -> None:
+    async def _commit(self, group: list[Waiting]) -> None:
         """Answers every batch of the group, whatever happens."""
         try:
-            answers = await self._store([waiting.batch for waiting in group])
+            answers = await self._store(group)
         except (Unavailable, TimeoutError) as error:
             self._lose_database(group, error)
         except asyncio.CancelledError:
-            self._answer_busy(group)
+            self._answer_busy(group, AWAY)
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, each batch gets an answer
             _log.exception("group failed", extra=fields(batches=len(group)))
@@ -159,25 +134,41 @@ class Committer:
             for waiting, answer in zip(group, answers, strict=True):
                 waiting.settle(answer)
 
-    async def _commit_singly(self, group: list[_Waiting]) -> None:
+    async def _commit_singly(self, group: list[Waiting]) -> None:
         for i, waiting in enumerate(group):
             if not self._ready:
-                self._answer_busy(group[i:])
+                self._answer_busy(group[i:], AWAY)
                 return
             await self._commit([waiting])
 
-    async def _store(self, batches: list[Offered]) -> list[ingest_pb2.Ack]:
-        async with asyncio.timeout(GROUP_SECONDS_MAX), self._db.transaction() as conn:
-            return await store_group(conn, batches)
+    async def _store(self, group: list[Waiting]) -> list[ingest_pb2.Ack]:
+        """Has everything admitted again that was admitted under rules that do not hold any more."""
+        for _ in range(READMISSIONS_MAX):
+            batches = [waiting.batch for waiting in group]
+            try:
+                async with asyncio.timeout(GROUP_SECONDS_MAX), self._db.transaction() as conn:
+                    return await store_group(conn, batches)
+            except Outdated as moved:
+                for waiting in group:
+                    batch = waiting.batch
+                    if batch.world != moved.world and batch.again is not None:
+                        waiting.batch = await batch.again(moved.world)
+        reason = "the rules are changing; offer the batch again"
+        return [busy(waiting.batch.epoch, waiting.batch.seq, reason) for waiting in group]
 
-    async def _fail_alone(self, waiting: _Waiting, error: Exception) -> None:
+    async def _fail_alone(self, waiting: Waiting, error: Exception) -> None:
         """A batch that spoils a group of its own: refused where its data is at fault, else it may come again."""
         batch = waiting.batch
         about = fields(agent_id=batch.agent_id, epoch=batch.epoch.hex(), seq=batch.seq)
         if not is_fault_of_data(error):
             _log.error("batch could not be stored", extra=about)
             waiting.settle(
-                busy(batch, "this aggregator failed on the batch; its log says why", after_ms=60_000)
+                busy(
+                    batch.epoch,
+                    batch.seq,
+                    "this aggregator failed on the batch; its log says why",
+                    after_ms=60_000,
+                )
             )
             return
         _log.error("batch refused: the database does not take it", extra=about)
@@ -192,32 +183,35 @@ class Committer:
             # A refused batch without its record would be lost silently; the agent keeps it instead.
             _log.error("refused batch could not be kept", exc_info=other, extra=about)
             waiting.settle(
-                busy(batch, "this aggregator failed on the batch; its log says why", after_ms=60_000)
+                busy(
+                    batch.epoch,
+                    batch.seq,
+                    "this aggregator failed on the batch; its log says why",
+                    after_ms=60_000,
+                )
             )
             return
         answer = ingest_pb2.Ack(epoch=batch.epoch, seq=batch.seq, reason=reason)
         answer.outcome = ingest_pb2.OUTCOME_REFUSED
         waiting.settle(answer)
 
-    def _lose_database(self, group: list[_Waiting], error: Exception) -> None:
+    def _lose_database(self, group: list[Waiting], error: Exception) -> None:
         cause = error.__cause__ or error
         _log.warning(
             "ingest: the database is away", extra=fields(cause=type(cause).__name__, batches=len(group))
         )
         self._ready = False
-        self._answer_busy(group)
+        self._answer_busy(group, AWAY)
         self._answer_all_busy()
 
     def _answer_all_busy(self) -> None:
-        self._answer_busy(list(self._queue))
-        self._queue.clear()
-        self._bytes = 0
+        self._answer_busy(self._queue.drain(), AWAY)
         self._room.set()
 
     @staticmethod
-    def _answer_busy(group: list[_Waiting]) -> None:
+    def _answer_busy(group: list[Waiting], reason: str) -> None:
         for waiting in group:
-            waiting.settle(busy(waiting.batch, "the database is away; keep the batch and offer it again"))
+            waiting.settle(busy(waiting.batch.epoch, waiting.batch.seq, reason))
 
     async def _recover(self) -> None:
         """Returns when the database answers, or when there is no more need of it."""
@@ -239,9 +233,9 @@ class Committer:
         return True
 
 
-def busy(batch: Offered, reason: str, *, after_ms: int = RETRY_MS) -> ingest_pb2.Ack:
+def busy(epoch: bytes, seq: int, reason: str, *, after_ms: int = RETRY_MS) -> ingest_pb2.Ack:
     """Not now: nothing is known to be stored of it, and it may be offered again."""
-    answer = ingest_pb2.Ack(epoch=batch.epoch, seq=batch.seq, reason=reason, retry_after_ms=after_ms)
+    answer = ingest_pb2.Ack(epoch=epoch, seq=seq, reason=reason, retry_after_ms=after_ms)
     answer.outcome = ingest_pb2.OUTCOME_BUSY
     return answer
 

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from aggregator.ingest import limits
+from aggregator.ingest.clean import clean_name
 from ullage.v1 import ingest_pb2
 
 VERSION = 1
@@ -37,6 +38,17 @@ class Later:
     retry_after_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A tombstone: the numbers up to ``through`` cannot be delivered any more. Times in microseconds, None if unknown."""
+
+    through: int
+    from_us: int | None
+    to_us: int | None
+    reason: str
+    detail: str
+
+
 UPGRADE_RETRY_MS = 300_000
 
 
@@ -44,10 +56,11 @@ UPGRADE_RETRY_MS = 300_000
 class Columns:
     """A decoded batch: one entry per reading in ``series`` and ``values``, one per tick in everything else.
 
-    Times are microseconds since 1970, within the years 1 to 9999.
+    Times are microseconds since 1970, within the years 1 to 9999; ``boottime`` is microseconds since the boot ``boot_id``.
     """
 
     dictionary: bytes
+    boot_id: str
     # Index into the dictionary's series.
     series: Uint32s
     values: Int64s
@@ -55,6 +68,7 @@ class Columns:
     counts: Int64s
     ticked_at: Int64s
     since: Int64s
+    boottime: Int64s
     reported: list[tuple[str, ...]]
     failed: list[tuple[str, ...]]
 
@@ -64,17 +78,29 @@ class _PackedTick(Protocol):
 
     ticked_at_us: int
     since_us: int
+    boottime_us: int
     reported: Sequence[str]
     failed: Sequence[str]
     series: bytes
     values: bytes
 
 
+class _PackedTombstone(Protocol):
+    through: int
+    from_us: int
+    to_us: int
+    reason: str
+    detail: str
+
+
 class _PackedBatch(Protocol):
     version: int
+    boot_id: str
     dictionary: bytes
     ticks: Sequence[_PackedTick]
+    tombstone: _PackedTombstone
 
+    def HasField(self, name: str) -> bool: ...
     def ParseFromString(self, serialized: bytes) -> int: ...
     def DiscardUnknownFields(self) -> None: ...
     def ByteSize(self) -> int: ...
@@ -100,8 +126,8 @@ def _packed_batch_type() -> type[_PackedBatch]:
 _PackedBatchType = _packed_batch_type()
 
 
-def decode(payload: bytes) -> Columns | Refused | Later:
-    """The columns of an encoded Batch; Later when a newer program sealed it."""
+def decode(payload: bytes) -> Columns | Lost | Refused | Later:
+    """The columns of an encoded Batch, or what it stands for; Later when a newer program sealed it."""
     if len(payload) > limits.PAYLOAD_BYTES_MAX:
         return Refused(f"the payload has {len(payload)} bytes, at most {limits.PAYLOAD_BYTES_MAX} are taken")
     if not payload:
@@ -117,6 +143,8 @@ def decode(payload: bytes) -> Columns | Refused | Later:
         return Refused("the payload is not an encoded Batch")
     if version != VERSION:
         return Refused("the batch names no layout version")
+    if batch.HasField("tombstone"):
+        return _lost(batch)
     return _columns(batch)
 
 
@@ -152,6 +180,26 @@ def _version_alone(payload: bytes) -> int:
     return field.value
 
 
+def _lost(batch: _PackedBatch) -> Lost | Refused:
+    if batch.ticks or batch.dictionary:
+        return Refused("the batch is a tombstone and has readings too")
+    stone = batch.tombstone
+    reason = clean_name(stone.reason)
+    if not reason:
+        return Refused("the tombstone gives no reason")
+    from_us, to_us = (
+        min(max(at, limits.TIME_US_MIN), limits.TIME_US_MAX) if at else None
+        for at in (stone.from_us, stone.to_us)
+    )
+    return Lost(
+        through=stone.through,
+        from_us=from_us,
+        to_us=to_us,
+        reason=reason,
+        detail=clean_name(stone.detail, characters_max=limits.DETAIL_CHARACTERS_MAX),
+    )
+
+
 def _columns(batch: _PackedBatch) -> Columns | Refused:
     ticks = batch.ticks
     if len(ticks) > limits.TICKS_PER_BATCH_MAX:
@@ -160,6 +208,7 @@ def _columns(batch: _PackedBatch) -> Columns | Refused:
     values: list[bytes] = []
     counts: list[int] = []
     times: list[int] = []
+    boottimes: list[int] = []
     reported: list[tuple[str, ...]] = []
     failed: list[tuple[str, ...]] = []
     for tick in ticks:
@@ -170,6 +219,7 @@ def _columns(batch: _PackedBatch) -> Columns | Refused:
         values.append(column)
         counts.append(len(indexes) // 4)
         times += (tick.ticked_at_us, tick.since_us)
+        boottimes.append(tick.boottime_us)
         reported.append(tuple(tick.reported))
         failed.append(tuple(tick.failed))
     if sum(counts) > limits.READINGS_PER_BATCH_MAX:
@@ -185,11 +235,13 @@ def _columns(batch: _PackedBatch) -> Columns | Refused:
         both = both.clip(limits.TIME_US_MIN, limits.TIME_US_MAX)
     return Columns(
         dictionary=batch.dictionary,
+        boot_id=batch.boot_id,
         series=np.frombuffer(b"".join(series), "<u4"),
         values=np.frombuffer(b"".join(values), "<i8"),
         counts=np.array(counts, np.int64),
         ticked_at=both[0::2],
         since=both[1::2],
+        boottime=np.array(boottimes, np.int64),
         reported=reported,
         failed=failed,
     )

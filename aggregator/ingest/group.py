@@ -4,7 +4,7 @@ Every statement that makes a batch count exactly once is here. The order of lock
 same for every group on every aggregator, so groups wait for each other but never in a circle.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
@@ -14,158 +14,102 @@ import numpy as np
 import sql
 from aggregator.ingest import limits
 from aggregator.ingest.admit import Admitted
-from aggregator.ingest.decode import Later, Refused
-from aggregator.ingest.quarantine import Quarantined
+from aggregator.ingest.aside import count_suppressed, keep_conflict, keep_rejected, quarantine
+from aggregator.ingest.decode import Lost
+from aggregator.ingest.judge import Epoch, Number, Offered, judge, why_not_opened
 from aggregator.ingest.rows import HEADER, TRAILER, batch_row, stored_field, touched_rows
+from aggregator.ingest.rules import Outdated, World
 from aggregator.ingest.touch import Reach, expand
-from aggregator.store.database import Connection, execute
+from aggregator.store.database import Connection, execute, fetch_all
 from ullage.v1 import ingest_pb2
 from ullage.wire import from_micros
 
 _Q = sql.queries("ingest")
 
-RETRY_MS = 1_000
-UNREAD_RETRY_MS = 10
+# The epoch under which the aggregators themselves store readings that were released. No agent may use it.
+OWN_EPOCH = bytes(limits.EPOCH_BYTES)
 _COPY_BYTES = 1024 * 1024
 
-Epoch = tuple[int, bytes]
-Number = tuple[int, bytes, int]
-# What came of reading the payload; None where it was not read because its number was not the next.
-Content = Admitted | Refused | Later | None
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What a group sees once it holds its locks."""
+
+    cursors: dict[Epoch, int]
+    stored_at: datetime
+    world: World
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Offered:
-    """A batch as an agent offers it. ``sha256`` is of the payload as received, not as claimed."""
-
+@dataclass(frozen=True, slots=True)
+class _NotOpened:
     agent_id: int
     epoch: bytes
-    seq: int
-    sha256: bytes
-    received_us: int
-    payload: bytes
-    content: Content
-
-    @property
-    def key(self) -> Epoch:
-        """Of its cursor."""
-        return self.agent_id, self.epoch
-
-    @property
-    def number(self) -> Number:
-        """Its identity, for ever."""
-        return self.agent_id, self.epoch, self.seq
+    state: str
+    epochs: int
+    newest: bytes | None
 
 
 async def store_group(conn: Connection, group: Sequence[Offered]) -> list[ingest_pb2.Ack]:
-    """Stores what can be stored; one answer per batch, to be given only after ``conn`` has committed."""
-    cursors, stored_at = await _lock(conn, group)
-    old = [batch for batch in group if batch.seq <= cursors.get(batch.key, 0)]
-    answers = judge(group, cursors=cursors, hashes=await _hashes(conn, old))
-    applied = [
-        (batch, batch.content)
-        for batch, answer in zip(group, answers, strict=True)
-        if answer.outcome == ingest_pb2.OUTCOME_APPLIED and isinstance(batch.content, Admitted)
-    ]
+    """Stores what can be stored; one answer per batch, to be given only after ``conn`` has committed.
+
+    Raises ``Outdated``, having stored nothing, when a batch was admitted under rules that do not hold any more.
+    """
+    held = await _lock(conn, group)
+    if any(batch.world is not None and batch.world != held.world for batch in group):
+        raise Outdated(held.world)
+    old = [batch for batch in group if batch.seq <= held.cursors.get(batch.key, 0)]
+    closed = sorted({batch.key for batch in group if batch.opens} - held.cursors.keys())
+    answers = judge(
+        group,
+        cursors=held.cursors,
+        hashes=await _hashes(conn, old),
+        shut=await _not_opened(conn, closed) if closed else {},
+    )
+    told = list(zip(group, answers, strict=True))
+    applied = [batch for batch, answer in told if answer.outcome == ingest_pb2.OUTCOME_APPLIED]
     if applied:
-        await _store(conn, applied, stored_at)
-    for batch, answer in zip(group, answers, strict=True):
+        await _store(conn, applied, held.stored_at)
+    for batch, answer in told:
         if answer.outcome == ingest_pb2.OUTCOME_REFUSED:
             await keep_rejected(conn, batch, answer.reason)
+        elif answer.outcome == ingest_pb2.OUTCOME_CONFLICT:
+            await keep_conflict(conn, batch)
     return answers
 
 
-def judge(
-    group: Sequence[Offered], *, cursors: Mapping[Epoch, int], hashes: Mapping[Number, bytes]
-) -> list[ingest_pb2.Ack]:
-    """The outcome of each batch, in order, given the last number of each epoch and the hashes stored under old numbers.
-
-    An epoch without cursor is unknown. A number at or below the cursor is a duplicate for ever; it is a conflict only
-    while another hash is still stored under it.
-    """
-    last, known = dict(cursors), dict(hashes)
-    answers = []
-    for batch in group:
-        answer = _judge_one(batch, last.get(batch.key), known.get(batch.number))
-        if answer.outcome == ingest_pb2.OUTCOME_APPLIED:
-            last[batch.key] = batch.seq
-            known[batch.number] = batch.sha256
-        answers.append(answer)
-    return answers
-
-
-def _judge_one(batch: Offered, last: int | None, known: bytes | None) -> ingest_pb2.Ack:
-    answer = ingest_pb2.Ack(epoch=batch.epoch, seq=batch.seq)
-    content = batch.content
-    if last is not None and batch.seq <= last:
-        if known is None or known == batch.sha256:
-            answer.outcome = ingest_pb2.OUTCOME_DUPLICATE
-        else:
-            answer.outcome = ingest_pb2.OUTCOME_CONFLICT
-            answer.reason = "another content is stored under this number and stands: seal into a new epoch"
-    elif batch.seq != (last or 0) + 1:
-        answer.outcome = ingest_pb2.OUTCOME_GAP
-        answer.expected = (last or 0) + 1
-    elif content is None:
-        # Its number was not the next when it came, so it was not read. Now it is: another stream was quicker.
-        answer.outcome = ingest_pb2.OUTCOME_BUSY
-        answer.reason = "the number before this one has only just arrived; offer the batch again"
-        answer.retry_after_ms = UNREAD_RETRY_MS
-    elif isinstance(content, Refused):
-        answer.outcome = ingest_pb2.OUTCOME_REFUSED
-        answer.reason = content.reason
-    elif isinstance(content, Later):
-        answer.outcome = ingest_pb2.OUTCOME_BUSY
-        answer.reason = content.reason
-        answer.retry_after_ms = content.retry_after_ms
-    elif last is None:
-        answer.outcome = ingest_pb2.OUTCOME_BUSY
-        answer.reason = f"this agent has had {limits.EPOCHS_PER_AGENT_MAX} epochs: find out why its spool is lost so often"
-        answer.retry_after_ms = 60 * RETRY_MS
-    else:
-        answer.outcome = ingest_pb2.OUTCOME_APPLIED
-        answer.read = content.totals.read
-        answer.stored = content.totals.stored
-        answer.quarantined = content.totals.quarantined
-        answer.rejected.extend(content.faulty.rejected)
-    return answer
-
-
-async def keep_rejected(conn: Connection, batch: Offered, reason: str) -> None:
-    """Keeps a batch that will never be taken as evidence, up to a number per agent."""
-    await execute(
-        conn,
-        _Q["keep_rejected"],
-        {
-            "agent_id": batch.agent_id,
-            "epoch": batch.epoch,
-            "seq": batch.seq,
-            "sha256": batch.sha256,
-            "payload": batch.payload[: limits.PAYLOAD_BYTES_MAX],
-            "reason": reason,
-            "batches_max": limits.REJECTED_BATCHES_PER_AGENT_MAX,
-        },
-    )
-
-
-async def _lock(conn: Connection, group: Sequence[Offered]) -> tuple[dict[Epoch, int], datetime]:
-    """Holds the ingest lock and the cursors until the transaction ends; the cursors, and the time of storing.
+async def _lock(conn: Connection, group: Sequence[Offered]) -> _Held:
+    """Holds the ingest lock and the cursors until the transaction ends.
 
     The time is read after the lock is held: what was stored at or before a run's cutoff is then visible to that run.
     """
     everyone = sorted({batch.key for batch in group})
-    opening = sorted({batch.key for batch in group if batch.seq == 1 and isinstance(batch.content, Admitted)})
+    opening = {batch.key: batch.predecessor for batch in group if batch.opens}
     async with conn.pipeline():
         await conn.execute(_Q["lock_ingest"])
         if opening:
+            await conn.execute(_Q["hold_agents"], {"ids": sorted({agent for agent, _ in opening})})
             await conn.execute(
-                _Q["open_cursors"], {**_keys(opening), "epochs_max": limits.EPOCHS_PER_AGENT_MAX}
+                _Q["open_cursors"],
+                {
+                    **_keys(opening),
+                    "predecessors": list(opening.values()),
+                    "epochs_max": limits.EPOCHS_PER_AGENT_MAX,
+                    "own_epoch": OWN_EPOCH,
+                },
             )
         locked = await conn.execute(_Q["lock_cursors"], _keys(everyone))
-        clock = await conn.execute(_Q["clock"])
+        clock = await conn.execute(_Q["clock_and_world"])
         cursors = {(agent, epoch): last for agent, epoch, last in await locked.fetchall()}
-        stored_at: datetime = (await clock.fetchall())[0][0]
-    return cursors, stored_at
+        stored_at, version, base = (await clock.fetchall())[0]
+    return _Held(cursors, stored_at, World(version, base))
+
+
+async def _not_opened(conn: Connection, closed: Sequence[Epoch]) -> dict[Epoch, str]:
+    found = await fetch_all(conn, _NotOpened, _Q["not_opened"], {**_keys(closed), "own_epoch": OWN_EPOCH})
+    return {
+        (one.agent_id, one.epoch): why_not_opened(state=one.state, epochs=one.epochs, newest=one.newest)
+        for one in found
+    }
 
 
 async def _hashes(conn: Connection, old: Sequence[Offered]) -> dict[Number, bytes]:
@@ -176,12 +120,24 @@ async def _hashes(conn: Connection, old: Sequence[Offered]) -> dict[Number, byte
     return {(agent, epoch, seq): sha256 for agent, epoch, seq, sha256 in await found.fetchall()}
 
 
-async def _store(conn: Connection, applied: Sequence[tuple[Offered, Admitted]], stored_at: datetime) -> None:
+async def _store(conn: Connection, batches: Sequence[Offered], stored_at: datetime) -> None:
+    applied = [(batch, batch.content) for batch in batches if isinstance(batch.content, Admitted)]
+    if applied:
+        await _store_readings(conn, applied, stored_at)
+    for batch in batches:
+        if isinstance(batch.content, Lost):
+            await _store_lost(conn, batch, batch.content, stored_at)
+    await _move_cursors(conn, batches, stored_at)
+
+
+async def _store_readings(
+    conn: Connection, applied: Sequence[tuple[Offered, Admitted]], stored_at: datetime
+) -> None:
     stored = stored_field(stored_at)
     ticks = [row for _, content in applied for row in content.rows]
     if ticks:
         await _copy(conn, _Q["copy_ticks"], stored.join(ticks) + stored)
-    batches = [
+    rows = [
         batch_row(
             agent_id=batch.agent_id,
             epoch=batch.epoch,
@@ -190,14 +146,64 @@ async def _store(conn: Connection, applied: Sequence[tuple[Offered, Admitted]], 
             received_us=batch.received_us,
             stored_at=stored_at,
             totals=content.totals,
+            clock=batch.clock,
         )
         for batch, content in applied
     ]
-    await _copy(conn, _Q["copy_batches"], b"".join(batches))
+    await _copy(conn, _Q["copy_batches"], b"".join(rows))
     await _copy(conn, _Q["copy_touched"], _touched(applied))
-    await _quarantine(conn, applied, stored_at)
-    last = {batch.key: batch.seq for batch, _ in applied}
-    await execute(conn, _Q["move_cursors"], {**_keys(last), "seqs": list(last.values())})
+    await quarantine(conn, applied, stored_at)
+    await count_suppressed(conn, applied, stored_at)
+
+
+async def _store_lost(conn: Connection, batch: Offered, lost: Lost, stored_at: datetime) -> None:
+    """A tombstone is a row of `batch` of its own, and nothing else."""
+    await execute(
+        conn,
+        _Q["insert_lost"],
+        {
+            "agent_id": batch.agent_id,
+            "epoch": batch.epoch,
+            "seq": batch.seq,
+            "through": lost.through,
+            "sha256": batch.sha256,
+            "received_at": from_micros(batch.received_us),
+            "stored_at": stored_at,
+            "clock_offset_ms": batch.clock.offset_ms,
+            "clock_flagged": batch.clock.flagged,
+            "reason": lost.reason,
+            "from": None if lost.from_us is None else from_micros(lost.from_us),
+            "to": None if lost.to_us is None else from_micros(lost.to_us),
+            "detail": lost.detail,
+        },
+    )
+
+
+async def _move_cursors(conn: Connection, batches: Sequence[Offered], stored_at: datetime) -> None:
+    last: dict[Epoch, int] = {}
+    sums: dict[Epoch, list[int]] = {}
+    for batch in batches:
+        last[batch.key] = batch.through
+        sums_of = sums.setdefault(batch.key, [0, 0, 0, 0])
+        if isinstance(batch.content, Admitted):
+            totals = batch.content.totals
+            sums_of[0] += totals.read
+            sums_of[1] += totals.stored
+            sums_of[2] += totals.quarantined
+            sums_of[3] += totals.suppressed
+    columns = zip(
+        ("read", "stored", "quarantined", "suppressed"), zip(*sums.values(), strict=True), strict=True
+    )
+    await execute(
+        conn,
+        _Q["move_cursors"],
+        {
+            **_keys(last),
+            "at": stored_at,
+            "seqs": list(last.values()),
+            **{name: list(values) for name, values in columns},
+        },
+    )
 
 
 def _touched(applied: Sequence[tuple[Offered, Admitted]]) -> bytes:
@@ -212,24 +218,6 @@ def _touched(applied: Sequence[tuple[Offered, Admitted]]) -> bytes:
         np.concatenate([r.last for r in runs]),
     )
     return touched_rows(*expand(agent, reach))
-
-
-async def _quarantine(
-    conn: Connection, applied: Sequence[tuple[Offered, Admitted]], stored_at: datetime
-) -> None:
-    if not any(content.faulty.readings for _, content in applied):
-        return
-    async with conn.cursor() as cursor, cursor.copy(_Q["copy_quarantine"]) as copy:
-        for batch, content in applied:
-            for reading in content.faulty.readings:
-                await copy.write_row((*batch.number, *_quarantine_row(reading), stored_at))
-
-
-def _quarantine_row(reading: Quarantined) -> tuple[object, ...]:
-    return (
-        *(reading.source_type, reading.external_id, reading.unit_type, reading.value),
-        *(from_micros(reading.since_us), from_micros(reading.ticked_us), reading.reason),
-    )
 
 
 async def _copy(conn: Connection, statement: LiteralString, rows: bytes) -> None:

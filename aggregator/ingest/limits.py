@@ -30,8 +30,18 @@ AGE_US_MAX = 7 * 366 * _DAY_US
 TIME_US_MIN = -62_135_596_800 * MICROSECONDS_PER_SECOND
 TIME_US_MAX = 253_402_300_799 * MICROSECONDS_PER_SECOND
 
+# Of a clock. Beyond the first the difference is told, beyond the second times are worked out from the time since boot.
+OFFSET_FLAGGED_US_MIN = 2 * MICROSECONDS_PER_SECOND
+OFFSET_CORRECTED_US_MIN = 60 * MICROSECONDS_PER_SECOND
+# Of a clock's reading as sent, either way from 1970: some 36,000 years, so that sums of three fit in 64 bits.
+CLOCK_US_MAX = 2**60
+
 # Of an agent.
 SERIES_PER_AGENT_MAX = 10_000
+# Above it the day's (UTC) quarantined readings are only counted.
+QUARANTINED_PER_DAY_MAX = 100_000
+CONFLICTS_PER_AGENT_MAX = 100
+HEARTBEAT_SECONDS_MIN = 5.0
 EPOCHS_PER_AGENT_MAX = 1_000
 EPOCHS_PER_HELLO_MAX = 100
 REJECTED_BATCHES_PER_AGENT_MAX = 100
@@ -39,6 +49,7 @@ REJECTED_BATCHES_PER_AGENT_MAX = 100
 # Of texts, in characters. Labels beyond the first so many, by key, are left out.
 NAME_CHARACTERS_MAX = 128
 LABEL_CHARACTERS_MAX = 256
+DETAIL_CHARACTERS_MAX = 500
 LABELS_MAX = 64
 
 # Of an acknowledgement: groups of rejected readings, most numerous first. The totals count all.

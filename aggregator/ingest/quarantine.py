@@ -30,6 +30,8 @@ class Fault(IntEnum):
     TOO_MANY_SERIES = 7
     UNKNOWN_UNIT = 8
     UNKNOWN_SOURCE_TYPE = 9
+    # Not quarantined but dropped and counted; here because it decides before everything else.
+    SUPPRESSED = 10
 
     @property
     def reason(self) -> str:

@@ -5,15 +5,17 @@ Also brings what is known of an asset up to what its agent says now. What the re
 
 import asyncio
 import json
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from logging import getLogger
 
 import numpy as np
+import numpy.typing as npt
 
 import sql
+from aggregator.domain.match import Facts
 from aggregator.errors import Unavailable
 from aggregator.ingest import limits
 from aggregator.ingest.admit import Resolved
@@ -21,6 +23,7 @@ from aggregator.ingest.agents import Agent
 from aggregator.ingest.decode import Refused
 from aggregator.ingest.dictionary import AssetFacts, Dictionary, read_dictionary
 from aggregator.ingest.quarantine import Fault, UInt8s
+from aggregator.ingest.rules import RuleSet
 from aggregator.store.database import Connection, Database, execute, fetch_all, fetch_one
 from aggregator.store.news import announce
 from ullage.log import fields
@@ -133,10 +136,15 @@ class Resolver:
         self._db = db
         self._memory: OrderedDict[int, _Memory] = OrderedDict()
         self._held = 0
+        self._meaning = ""
         self._turns = asyncio.Semaphore(RESOLVING_MAX)
 
-    async def resolve(self, agent: Agent, encoded: bytes, *, now_us: int) -> Resolved | Refused:
+    async def resolve(
+        self, agent: Agent, encoded: bytes, *, rules: RuleSet, now_us: int
+    ) -> Resolved | Refused:
         """The columns of an encoded Dictionary. Raises ``Unavailable`` when it has to ask the database and cannot."""
+        if rules.meaning != self._meaning:
+            self._forget(rules.meaning)
         digest = sha256(encoded).digest()
         memory = self._memory.get(agent.id)
         if memory is not None:
@@ -148,15 +156,17 @@ class Resolver:
         if isinstance(dictionary, Refused):
             return dictionary
         async with self._turns, self._db.transaction() as conn:
-            resolved, says = await _Resolution(conn, agent, dictionary).run()
-        until_us = now_us + FAULTY_US_MAX if resolved.faulty else _FOREVER_US
-        self._learn(agent.id, digest, _Known(resolved, says, until_us))
+            resolved, says = await _Resolution(conn, agent, dictionary, rules).run()
+        until_us = now_us + FAULTY_US_MAX if resolved.unsettled else _FOREVER_US
+        if rules.meaning == self._meaning:
+            self._learn(agent.id, digest, _Known(resolved, says, until_us))
         return resolved
 
-    def forget(self) -> None:
-        """After the database was away: it may have come back as an older copy, in which ids mean something else."""
+    def _forget(self, meaning: str) -> None:
+        """Other rules hold, or the database may be an older copy in which ids mean something else."""
         self._memory.clear()
         self._held = 0
+        self._meaning = meaning
 
     def _learn(self, agent_id: int, digest: bytes, known: _Known) -> None:
         memory = self._memory.setdefault(agent_id, _Memory())
@@ -172,14 +182,18 @@ class Resolver:
 class _Resolution:
     """The work for one dictionary, inside one transaction."""
 
-    def __init__(self, conn: Connection, agent: Agent, dictionary: Dictionary) -> None:
+    def __init__(self, conn: Connection, agent: Agent, dictionary: Dictionary, rules: RuleSet) -> None:
         self._conn = conn
         self._agent = agent
+        self._rules = rules
         self._assets = dictionary.assets
         self._series = dictionary.series
         self._fault: UInt8s = np.zeros(len(dictionary.series), np.uint8)
         self._types: dict[str, _SourceType] = {}
         self._units: dict[str, _UnitType] = {}
+        # Ids of suppressions by asset, and what they come to for each series.
+        self._suppressed: dict[int, int] = {}
+        self._rule: npt.NDArray[np.int64] | None = None
         # By index in the dictionary.
         self._asset_ids: dict[int, int] = {}
         self._series_ids: dict[int, int] = {}
@@ -187,6 +201,7 @@ class _Resolution:
     async def run(self) -> tuple[Resolved, dict[int, int]]:
         """The columns, and a hash of what the dictionary says of each asset by id."""
         await self._load_catalogue()
+        self._suppress()
         usable = [n for n in range(len(self._series)) if not self._fault[n]]
         changed = await self._find_assets(sorted({self._series[n].asset for n in usable}))
         await self._find_series(usable)
@@ -210,6 +225,26 @@ class _Resolution:
                 self._fault[n] = Fault.UNKNOWN_SOURCE_TYPE
             elif series.unit_type not in self._units:
                 self._fault[n] = Fault.UNKNOWN_UNIT
+
+    def _suppress(self) -> None:
+        """Each asset is held against the rules once. A suppressed one is neither looked up nor created."""
+        for index, asset in enumerate(self._assets):
+            rule = self._rules.suppressed(
+                Facts(
+                    source_type=asset.source_type,
+                    external_id=asset.external_id,
+                    name=asset.name,
+                    address=asset.address,
+                    agent=self._agent.name,
+                    site=self._agent.site,
+                    labels=dict(asset.labels),
+                )
+            )
+            if rule:
+                self._suppressed[index] = rule
+        if self._suppressed:
+            self._rule = np.array([self._suppressed.get(s.asset, 0) for s in self._series], np.int64)
+            self._fault[self._rule > 0] = Fault.SUPPRESSED
 
     def _within_limit(self, missing: list[int], *, room: int) -> list[int]:
         """The first of them in key order; the readings of the others are quarantined."""
@@ -292,6 +327,8 @@ class _Resolution:
             amount=np.array([unit is not None and unit.kind == "amount" for unit in units], np.bool_),
             minutes=np.array(minutes, np.uint8),
             fault=self._fault,
+            rule=self._rule,
+            suppressed_assets=dict(Counter(self._suppressed.values())),
             widths=tuple(sorted({*widths, *used} or {_DEFAULT_WIDTH_MINUTES})),
             source_types={name: source_type.id for name, source_type in self._types.items()},
         )

@@ -13,6 +13,7 @@ from struct import Struct
 import numpy as np
 import numpy.typing as npt
 
+from aggregator.ingest.clocks import Clock
 from aggregator.ingest.decode import Int64s
 from ullage.wire import to_micros
 
@@ -31,8 +32,8 @@ _TIME = Struct(">iq")
 _SMALL = Struct(">ih")
 _SERIES = np.dtype([("length", ">i4"), ("value", ">i4")])
 _VALUE = np.dtype([("length", ">i4"), ("value", ">i8")])
-_BATCH = Struct(">h iq i16s iq i32s iq iq ii ii ii iq")
-_BATCH_FIELDS = 10
+_BATCH = Struct(">h iq i16s iq i32s iq iq ii ii ii ii iq i? i? iq")
+_BATCH_FIELDS = 14
 _TOUCHED = np.dtype(
     [
         ("fields", ">i2"),
@@ -45,11 +46,12 @@ _TOUCHED = np.dtype(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """Control totals of a batch, in readings: read = stored + quarantined."""
+    """Control totals of a batch, in readings: read = stored + quarantined + suppressed."""
 
     read: int
     stored: int
     quarantined: int
+    suppressed: int = 0
 
 
 def tick_rows(
@@ -142,12 +144,14 @@ def batch_row(
     received_us: int,
     stored_at: datetime,
     totals: Totals,
+    clock: Clock,
 ) -> bytes:
     """A row of `batch`; `through` is its own number."""
     return _BATCH.pack(
         *(_BATCH_FIELDS, 8, agent_id, 16, epoch, 8, seq, 32, sha256),
         *(8, received_us - _YEAR_2000_US, 8, to_micros(stored_at) - _YEAR_2000_US),
-        *(4, totals.read, 4, totals.stored, 4, totals.quarantined, 8, seq),
+        *(4, totals.read, 4, totals.stored, 4, totals.quarantined, 4, totals.suppressed),
+        *(8, clock.offset_ms, 1, clock.corrected, 1, clock.flagged, 8, seq),
     )
 
 

@@ -7,10 +7,9 @@ acknowledgement; no other text reaches an agent.
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -18,15 +17,17 @@ from uuid import UUID
 import grpc.aio
 
 import sql
-from aggregator.errors import Denied, Invalid, Unavailable
+from aggregator.errors import Denied, Invalid
 from aggregator.ingest import limits
-from aggregator.ingest.admit import admit
 from aggregator.ingest.agents import Agent, Agents
-from aggregator.ingest.commit import Committer, is_fault_of_data
-from aggregator.ingest.decode import Later, Refused, decode
-from aggregator.ingest.group import RETRY_MS, Content, Offered
-from aggregator.ingest.resolve import Resolver
-from aggregator.ingest.usual import take_usual
+from aggregator.ingest.clocks import Sent, judge_clock
+from aggregator.ingest.commit import Committer, busy
+from aggregator.ingest.decode import Refused
+from aggregator.ingest.group import OWN_EPOCH
+from aggregator.ingest.heartbeat import Heartbeats
+from aggregator.ingest.judge import Offered
+from aggregator.ingest.rates import Gate, Rates
+from aggregator.ingest.read import Reader
 from aggregator.store.database import Database
 from ullage.log import fields
 from ullage.v1 import ingest_pb2, ingest_pb2_grpc
@@ -37,10 +38,9 @@ _log = logging.getLogger(__name__)
 # Batches of one agent that are read but not answered yet.
 WINDOW_BATCHES = 16
 HELLO_SECONDS_MAX = 10.0
-FAILED_RETRY_MS = 60_000
 AGENT_URI = "spiffe://ullage/agent/"
 
-Context = grpc.aio.ServicerContext[ingest_pb2.PushRequest, ingest_pb2.PushReply]
+Context = grpc.aio.ServicerContext[Any, Any]
 Requests = AsyncIterator[ingest_pb2.PushRequest]
 # After these the agent goes back: what it had sent ahead of the answer counts for nothing.
 _GO_BACK = (ingest_pb2.OUTCOME_GAP, ingest_pb2.OUTCOME_REFUSED, ingest_pb2.OUTCOME_BUSY)
@@ -57,15 +57,36 @@ class _Answer:
     ack: asyncio.Future[ingest_pb2.Ack]
 
 
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What a Hello says of the batches that follow."""
+
+    boot_id: str = ""
+    # The epoch before each epoch that names one.
+    predecessors: Mapping[bytes, bytes] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, hello: ingest_pb2.Hello) -> "Greeting":
+        """Epochs are named oldest first; each follows the one before it, the newest the one it is said to follow."""
+        predecessors = dict(zip(hello.epochs[1:], hello.epochs, strict=False))
+        if hello.epochs and hello.predecessor:
+            predecessors[hello.epochs[-1]] = hello.predecessor
+        return cls(hello.boot_id, predecessors)
+
+
+_NOT_GREETED = Greeting()
+
+
 class IngestService(ingest_pb2_grpc.IngestServicer):
     """`ullage.v1.Ingest`."""
 
-    def __init__(self, committer: Committer, db: Database) -> None:
+    def __init__(self, committer: Committer, db: Database, rates: Rates | None = None) -> None:
         self._committer = committer
         self._db = db
         self._agents = Agents(db)
-        self._resolver = Resolver(db)
-        self._recoveries = 0
+        self._reader = Reader(db)
+        self._gate = Gate(rates or Rates())
+        self._heartbeats = Heartbeats(db)
 
     async def Push(self, request_iterator: Requests, context: Context) -> None:  # type: ignore[override]
         """Hello, Welcome, then batches and their acknowledgements until either side ends the stream."""
@@ -77,7 +98,7 @@ class IngestService(ingest_pb2_grpc.IngestServicer):
             welcome = ingest_pb2.Welcome(server_time_us=_now_us())
             welcome.cursors.extend(ingest_pb2.Cursor(epoch=e, last_seq=n) for e, n in cursors.items())
             await context.write(ingest_pb2.PushReply(welcome=welcome))
-            stream = _Stream(self, agent, cursors)
+            stream = _Stream(self, agent, cursors, Greeting.of(hello))
             reader = asyncio.create_task(stream.read(request_iterator))
             writer = asyncio.create_task(stream.write(context))
             try:
@@ -92,6 +113,16 @@ class IngestService(ingest_pb2_grpc.IngestServicer):
                 await asyncio.gather(reader, writer, return_exceptions=True)
                 _log.info("agent disconnected", extra=fields(agent=agent.name))
 
+    async def Heartbeat(
+        self, request: ingest_pb2.HeartbeatRequest, context: Context
+    ) -> ingest_pb2.HeartbeatReply:
+        """Raises ``Denied`` unless the agent is known and active."""
+        uuid = identity(context)
+        if not await self._heartbeats.take(uuid, request, received_us=_now_us()):
+            # Says why.
+            await self._agents.identify(uuid)
+        return ingest_pb2.HeartbeatReply(server_time_us=_now_us())
+
     async def _cursors(self, agent: Agent, hello: ingest_pb2.Hello) -> dict[bytes, int]:
         """The last number applied for each epoch the agent names, 0 for one never seen."""
         cursors = dict.fromkeys(hello.epochs, 0)
@@ -105,52 +136,62 @@ class IngestService(ingest_pb2_grpc.IngestServicer):
         return cursors
 
     async def offer(
-        self, agent: Agent, sealed: ingest_pb2.SealedBatch, *, is_next: bool
+        self,
+        agent: Agent,
+        sealed: ingest_pb2.SealedBatch,
+        *,
+        is_next: bool,
+        greeting: Greeting = _NOT_GREETED,
     ) -> asyncio.Future[ingest_pb2.Ack]:
-        """Queues a batch for commit; the future is its acknowledgement. Only the next number's payload is read."""
-        received_us = _now_us()
+        """Reads a batch and queues it for commit; the future is its acknowledgement."""
+        return await self.submit(await self.read(agent, sealed, is_next=is_next, greeting=greeting))
+
+    async def submit(self, batch: Offered) -> asyncio.Future[ingest_pb2.Ack]:
+        """Queues a batch for commit."""
+        return await self._committer.submit(batch)
+
+    def held_up(self, agent: Agent, sealed: ingest_pb2.SealedBatch) -> ingest_pb2.Ack | None:
+        """BUSY for an agent above its rate, else None and the batch is counted."""
+        wait_ms = self._gate.enter(agent.id, asyncio.get_running_loop().time())
+        if not wait_ms:
+            return None
+        return busy(sealed.epoch, sealed.seq, "this agent sends faster than one agent may", after_ms=wait_ms)
+
+    async def read(
+        self,
+        agent: Agent,
+        sealed: ingest_pb2.SealedBatch,
+        *,
+        is_next: bool,
+        greeting: Greeting = _NOT_GREETED,
+    ) -> Offered:
+        """The batch with what is in it. Only the next number's payload is read."""
+        sent = Sent(
+            received_us=_now_us(),
+            wall_us=sealed.wall_us,
+            boottime_us=sealed.boottime_us,
+            boot_id=greeting.boot_id,
+        )
         digest = sha256(sealed.payload).digest()
-        content: Content = None
-        if digest != sealed.sha256:
-            content = Refused(
-                "the payload does not have the hash it was sealed with: it was damaged on the way here"
-            )
-        elif is_next:
-            content = await self._read(agent, sealed, received_us)
         batch = Offered(
             agent_id=agent.id,
             epoch=sealed.epoch,
             seq=sealed.seq,
             sha256=digest,
-            received_us=received_us,
+            received_us=sent.received_us,
             payload=sealed.payload,
-            content=content,
+            content=None,
+            predecessor=greeting.predecessors.get(sealed.epoch, b""),
+            clock=judge_clock(sent),
         )
-        return await self._committer.submit(batch)
-
-    async def _read(self, agent: Agent, sealed: ingest_pb2.SealedBatch, now_us: int) -> Content:
-        """What a payload contains, ready to be stored; creates the assets and series in it that are new."""
-        if self._recoveries != self._committer.recoveries:
-            self._recoveries = self._committer.recoveries
-            self._resolver.forget()
-        try:
-            columns = decode(sealed.payload)
-            if isinstance(columns, Refused | Later):
-                return columns
-            resolved = await self._resolver.resolve(agent, columns.dictionary, now_us=now_us)
-            if isinstance(resolved, Refused):
-                return resolved
-            usual = take_usual(columns, resolved, agent_id=agent.id, now_us=now_us)
-            return usual or admit(columns, resolved, agent_id=agent.id, now_us=now_us)
-        except Unavailable as error:
-            return Later(str(error), RETRY_MS)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the batch gets an answer
-            incident = secrets.token_hex(4)
-            about = fields(agent=agent.name, epoch=sealed.epoch.hex(), seq=sealed.seq, incident=incident)
-            _log.exception("batch could not be read", extra=about)
-            if is_fault_of_data(error):
-                return Refused(f"the content cannot be stored (incident {incident})")
-            return Later(f"unexpected failure {incident}; the aggregator's log says more", FAILED_RETRY_MS)
+        if digest != sealed.sha256:
+            reason = "the payload does not have the hash it was sealed with: it was damaged on the way here"
+            return replace(batch, content=Refused(reason))
+        if not is_next:
+            return batch
+        batch = await self._reader.read(agent, batch, sent)
+        self._gate.charge(agent.id, batch.readings, asyncio.get_running_loop().time())
+        return batch
 
 
 class _Stream:
@@ -161,9 +202,12 @@ class _Stream:
     answers, whatever they are, are not sent: the agent offers them again and learns that they are duplicates.
     """
 
-    def __init__(self, service: IngestService, agent: Agent, cursors: dict[bytes, int]) -> None:
+    def __init__(
+        self, service: IngestService, agent: Agent, cursors: dict[bytes, int], greeting: Greeting
+    ) -> None:
         self._service = service
         self._agent = agent
+        self._greeting = greeting
         self._next = {epoch: last + 1 for epoch, last in cursors.items()}
         self._awaited: dict[bytes, int] = {}
         self._generation: dict[bytes, int] = {}
@@ -214,15 +258,27 @@ class _Stream:
         is_next = self._next.get(epoch, seq) == seq
         if is_next:
             self._next[epoch] = seq + 1
-        malformed = _malformed(sealed)
-        if malformed:
-            ack: asyncio.Future[ingest_pb2.Ack] = asyncio.get_running_loop().create_future()
-            ack.set_result(
-                ingest_pb2.Ack(epoch=epoch, seq=seq, outcome=ingest_pb2.OUTCOME_REFUSED, reason=malformed)
-            )
-        else:
-            ack = await self._service.offer(self._agent, sealed, is_next=is_next)
-        await self._answers.put(_Answer(epoch, generation, ack))
+        await self._answers.put(_Answer(epoch, generation, await self._answer(sealed, is_next=is_next)))
+
+    async def _answer(
+        self, sealed: ingest_pb2.SealedBatch, *, is_next: bool
+    ) -> asyncio.Future[ingest_pb2.Ack]:
+        epoch = sealed.epoch[: limits.EPOCH_BYTES]
+        known: ingest_pb2.Ack | None = None
+        if malformed := _malformed(sealed):
+            known = ingest_pb2.Ack(epoch=epoch, seq=sealed.seq, reason=malformed)
+            known.outcome = ingest_pb2.OUTCOME_REFUSED
+        elif is_next:
+            known = self._service.held_up(self._agent, sealed)
+        if known is not None:
+            answer: asyncio.Future[ingest_pb2.Ack] = asyncio.get_running_loop().create_future()
+            answer.set_result(known)
+            return answer
+        batch = await self._service.read(self._agent, sealed, is_next=is_next, greeting=self._greeting)
+        if is_next and self._next.get(epoch) == sealed.seq + 1:
+            # A tombstone stands for more than its own number.
+            self._next[epoch] = batch.through + 1
+        return await self._service.submit(batch)
 
     def _go_back(self, epoch: bytes, expected: int) -> None:
         self._generation[epoch] = self._generation.get(epoch, 0) + 1
@@ -263,6 +319,8 @@ def _malformed(sealed: ingest_pb2.SealedBatch) -> str:
     """What is wrong with the envelope; empty when nothing is."""
     if len(sealed.epoch) != limits.EPOCH_BYTES:
         return f"an epoch has {limits.EPOCH_BYTES} bytes"
+    if sealed.epoch == OWN_EPOCH:
+        return "this epoch is the aggregator's own: an epoch is 16 random bytes"
     if not 1 <= sealed.seq <= limits.SEQUENCE_MAX:
         return f"numbers go from 1 to {limits.SEQUENCE_MAX}"
     if len(sealed.sha256) != limits.SHA256_BYTES:

@@ -4,8 +4,11 @@
 select id, uuid, name, site, state from agent where uuid = %(uuid)s
 
 -- name: agents_not_active
--- Of those that are connected: whose streams must end.
-select id, state from agent where id = any(%(ids)s::bigint[]) and state <> 'active'
+-- Of those that are connected: whose streams must end. After a restore an agent may be unknown, or its id another's.
+select k.id, coalesce(a.state, 'not known here any more') as state
+from unnest(%(ids)s::bigint[], %(uuids)s::uuid[]) k (id, uuid)
+left join agent a using (id, uuid)
+where a.state is distinct from 'active'
 
 -- name: agent_connected
 -- Also marks the connection: its end is recorded only while no newer one has begun.
@@ -18,6 +21,27 @@ returning connected_at
 -- name: agent_disconnected
 update agent_status set disconnected_at = clock_timestamp()
 where agent_id = %(agent_id)s and connected_at = %(connected_at)s
+
+-- name: need_not_last
+set local synchronous_commit = off
+
+-- name: heartbeat
+-- No row unless the agent is known and active.
+insert into agent_heartbeat (
+    agent_id, received_at, version, boot_id, clock_offset_ms, spool_bytes, spool_bytes_max, unacknowledged, oldest_at,
+    spool_state, failed, last_error, tombstones, counter_resets
+)
+select a.id, clock_timestamp(), %(version)s, %(boot_id)s, %(clock_offset_ms)s, %(spool_bytes)s, %(spool_bytes_max)s,
+    %(unacknowledged)s, %(oldest_at)s, %(spool_state)s, %(failed)s, %(last_error)s, %(tombstones)s, %(counter_resets)s
+from agent a
+where a.uuid = %(uuid)s and a.state = 'active'
+on conflict (agent_id) do update
+set received_at = excluded.received_at, version = excluded.version, boot_id = excluded.boot_id,
+    clock_offset_ms = excluded.clock_offset_ms, spool_bytes = excluded.spool_bytes,
+    spool_bytes_max = excluded.spool_bytes_max, unacknowledged = excluded.unacknowledged, oldest_at = excluded.oldest_at,
+    spool_state = excluded.spool_state, failed = excluded.failed, last_error = excluded.last_error,
+    tombstones = excluded.tombstones, counter_resets = excluded.counter_resets
+returning agent_id
 
 -- name: cursors_of_agent
 select agent_id, epoch, last_seq from cursor where agent_id = %(agent_id)s and epoch = any(%(epochs)s::bytea[])
@@ -93,13 +117,83 @@ select pg_advisory_xact_lock_shared(hashtextextended('ullage.ingest', 0))
 -- name: clock
 select clock_timestamp()
 
+-- name: world
+-- `base` is another after a restart, a failover or a restore: what was learnt from the database before may mean something
+-- else in it.
+select r.version,
+    concat_ws(
+        '/', (select d.oid from pg_database d where d.datname = current_database()), 'series'::regclass::oid,
+        pg_relation_filenode('series'), extract(epoch from pg_postmaster_start_time())
+    ) as base
+from rules_version r
+
+-- name: clock_and_world
+select clock_timestamp(), r.version,
+    concat_ws(
+        '/', (select d.oid from pg_database d where d.datname = current_database()), 'series'::regclass::oid,
+        pg_relation_filenode('series'), extract(epoch from pg_postmaster_start_time())
+    ) as base
+from rules_version r
+
+-- name: one_look
+set transaction isolation level repeatable read, read only
+
+-- name: suppressions
+select id, field, operator, pattern from suppression where ended_at is null order by id
+
+-- name: stopped_agents
+select id, state from agent where state <> 'active'
+
+-- name: hold_agents
+-- Before new epochs are judged: of two that follow the same one only the first is let in. In key order, and before cursors.
+select id from agent where id = any(%(ids)s::bigint[]) order by id for no key update
+
 -- name: open_cursors
-insert into cursor (agent_id, epoch, last_seq)
-select k.agent_id, k.epoch, 0
-from unnest(%(agents)s::bigint[], %(epochs)s::bytea[]) k (agent_id, epoch)
-where (select count(*) from cursor c where c.agent_id = k.agent_id) < %(epochs_max)s
-order by k.agent_id, k.epoch
+-- Lets new epochs in: an agent's first, one that names the newest as its predecessor, one that names none (its spool was
+-- lost), one that names an epoch unknown here (this database was set back). Not one whose predecessor was followed already.
+with judged as (
+    select k.agent_id, k.epoch, nullif(k.predecessor, ''::bytea) as predecessor, newest.epoch as newest,
+        case
+            when newest.epoch is null then 'first'
+            when k.predecessor = ''::bytea then 'unnamed'
+            when k.predecessor = newest.epoch then 'next'
+            when not exists (select from cursor p where p.agent_id = k.agent_id and p.epoch = k.predecessor)
+                then 'unknown'
+            else 'behind'
+        end as began
+    from unnest(%(agents)s::bigint[], %(epochs)s::bytea[], %(predecessors)s::bytea[]) k (agent_id, epoch, predecessor)
+    join agent a on a.id = k.agent_id and a.state = 'active'
+    left join lateral (
+        select c.epoch from cursor c
+        where c.agent_id = k.agent_id and c.epoch <> %(own_epoch)s
+        order by c.opened_at desc
+        limit 1
+    ) newest on true
+    where not exists (select from cursor c where c.agent_id = k.agent_id and c.epoch = k.epoch)
+        and (select count(*) from cursor c where c.agent_id = k.agent_id) < %(epochs_max)s
+), refused as (
+    insert into epoch_refused (agent_id, epoch, predecessor, first_at, last_at)
+    select j.agent_id, j.epoch, j.predecessor, clock_timestamp(), clock_timestamp()
+    from judged j
+    where j.began = 'behind'
+    order by j.agent_id, j.epoch
+    on conflict (agent_id, epoch) do update set last_at = excluded.last_at
+)
+insert into cursor (agent_id, epoch, last_seq, predecessor, began)
+select j.agent_id, j.epoch, 0, j.predecessor, j.began
+from judged j
+where j.began <> 'behind'
+order by j.agent_id, j.epoch
 on conflict do nothing
+
+-- name: not_opened
+-- Why there is no cursor for these: the newest epoch of an agent that is known and active, if it may have another one.
+select k.agent_id, k.epoch, coalesce(a.state, 'unknown') as state,
+    (select count(*) from cursor c where c.agent_id = k.agent_id) as epochs,
+    (select c.epoch from cursor c where c.agent_id = k.agent_id and c.epoch <> %(own_epoch)s
+     order by c.opened_at desc limit 1) as newest
+from unnest(%(agents)s::bigint[], %(epochs)s::bytea[]) k (agent_id, epoch)
+left join agent a on a.id = k.agent_id
 
 -- name: lock_cursors
 -- In key order: unordered, two aggregators run into deadlocks.
@@ -118,8 +212,19 @@ join batch b using (agent_id, epoch, seq)
 copy tick (ticked_at, since, agent_id, reported, failed, series, value, stored_at) from stdin (format binary)
 
 -- name: copy_batches
-copy batch (agent_id, epoch, seq, sha256, received_at, stored_at, read, stored, quarantined, through)
-from stdin (format binary)
+copy batch (
+    agent_id, epoch, seq, sha256, received_at, stored_at, read, stored, quarantined, suppressed, clock_offset_ms,
+    clock_corrected, clock_flagged, through
+) from stdin (format binary)
+
+-- name: insert_lost
+insert into batch (
+    agent_id, epoch, seq, through, sha256, received_at, stored_at, read, stored, quarantined, clock_offset_ms,
+    clock_flagged, lost_reason, lost_from, lost_to, lost_detail
+) values (
+    %(agent_id)s, %(epoch)s, %(seq)s, %(through)s, %(sha256)s, %(received_at)s, %(stored_at)s, 0, 0, 0,
+    %(clock_offset_ms)s, %(clock_flagged)s, %(reason)s, %(from)s, %(to)s, %(detail)s
+)
 
 -- name: copy_touched
 copy touched (agent_id, width, slot) from stdin (format binary)
@@ -128,10 +233,51 @@ copy touched (agent_id, width, slot) from stdin (format binary)
 copy quarantine (agent_id, epoch, seq, source_type, external_id, unit_type, value, since, ticked_at, reason, stored_at)
 from stdin
 
+-- name: quarantined_today
+-- Rows that agents have in quarantine since midnight UTC.
+select d.agent_id, sum(d.kept)::bigint as kept
+from quarantine_day d
+where d.agent_id = any(%(agents)s::bigint[]) and d.day = (%(at)s::timestamptz at time zone 'UTC')::date
+group by d.agent_id
+
+-- name: count_quarantined
+insert into quarantine_day (agent_id, day, reason, kept, counted_only)
+select k.agent_id, (%(at)s::timestamptz at time zone 'UTC')::date, k.reason, k.kept, k.counted_only
+from unnest(%(agents)s::bigint[], %(reasons)s::text[], %(kept)s::bigint[], %(counted_only)s::bigint[])
+    k (agent_id, reason, kept, counted_only)
+order by k.agent_id, k.reason
+on conflict (agent_id, day, reason) do update
+set kept = quarantine_day.kept + excluded.kept, counted_only = quarantine_day.counted_only + excluded.counted_only
+
+-- name: count_suppressed
+insert into suppression_hit (suppression_id, agent_id, assets, readings, last_hit_at)
+select k.rule, k.agent_id, k.assets, k.readings, %(at)s
+from unnest(%(rules)s::bigint[], %(agents)s::bigint[], %(assets)s::integer[], %(readings)s::bigint[])
+    k (rule, agent_id, assets, readings)
+order by k.rule, k.agent_id
+on conflict (suppression_id, agent_id) do update
+set assets = excluded.assets, readings = suppression_hit.readings + excluded.readings, last_hit_at = excluded.last_hit_at
+
 -- name: move_cursors
-update cursor c set last_seq = k.last_seq
-from unnest(%(agents)s::bigint[], %(epochs)s::bytea[], %(seqs)s::bigint[]) k (agent_id, epoch, last_seq)
+update cursor c
+set last_seq = k.last_seq, moved_at = %(at)s, batches = c.batches + k.last_seq - c.last_seq, read = c.read + k.read,
+    stored = c.stored + k.stored, quarantined = c.quarantined + k.quarantined, suppressed = c.suppressed + k.suppressed
+from unnest(
+    %(agents)s::bigint[], %(epochs)s::bytea[], %(seqs)s::bigint[], %(read)s::bigint[], %(stored)s::bigint[],
+    %(quarantined)s::bigint[], %(suppressed)s::bigint[]
+) k (agent_id, epoch, last_seq, read, stored, quarantined, suppressed)
 where c.agent_id = k.agent_id and c.epoch = k.epoch
+
+-- name: keep_conflict
+-- Evidence for the operator, bounded; the count goes on.
+insert into conflict (agent_id, epoch, seq, sha256, payload, first_at, last_at, times)
+select %(agent_id)s, %(epoch)s, %(seq)s, %(sha256)s, %(payload)s, clock_timestamp(), clock_timestamp(), 1
+where (select count(*) from conflict c where c.agent_id = %(agent_id)s) < %(conflicts_max)s
+    or exists (
+        select from conflict c
+        where (c.agent_id, c.epoch, c.seq, c.sha256) = (%(agent_id)s, %(epoch)s, %(seq)s, %(sha256)s)
+    )
+on conflict (agent_id, epoch, seq, sha256) do update set last_at = excluded.last_at, times = conflict.times + 1
 
 -- name: keep_rejected
 -- Evidence for the operator, bounded: the agent keeps the payload as well.

@@ -225,7 +225,7 @@ async def test_a_full_queue_holds_agents_up_and_then_sends_them_away(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aggregator.ingest.commit.SUBMIT_SECONDS_MAX", 0.2)
-    monkeypatch.setattr("aggregator.ingest.commit.QUEUE_BATCHES_MAX", 2)
+    monkeypatch.setattr("aggregator.ingest.queue.QUEUE_BATCHES_MAX", 2)
     spool = Spool()
     async with intake(dsn) as into, await psycopg.AsyncConnection.connect(dsn) as blocker:
         # As a run does that reads its cutoff, but for longer.

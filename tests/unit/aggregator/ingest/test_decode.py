@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aggregator.ingest import limits
 from aggregator.ingest.admit import Admitted, Resolved, admit
-from aggregator.ingest.decode import Columns, Later, Refused, decode
+from aggregator.ingest.decode import Columns, Later, Lost, Refused, decode
 from aggregator.ingest.dictionary import Dictionary, read_dictionary
 from tests.ingest_batches import CPU, MINUTE_US, NOON_US, RAM, RATE, Tick, encoded
 from ullage.v1 import ingest_pb2
@@ -65,7 +65,7 @@ def resolved_as_anything(columns: Columns) -> Resolved | Refused:
     )
 
 
-def taken(payload: bytes) -> Admitted | Refused | Later:
+def taken(payload: bytes) -> Admitted | Lost | Refused | Later:
     """The whole way of a payload up to the database."""
     columns = decode(payload)
     if not isinstance(columns, Columns):

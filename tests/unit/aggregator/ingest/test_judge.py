@@ -1,12 +1,13 @@
 """The comparison with the cursor, against a model that keeps everything it was ever given."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.ingest.admit import Admitted
 from aggregator.ingest.decode import Later, Refused
-from aggregator.ingest.group import Content, Offered, judge
+from aggregator.ingest.judge import Content, Offered, judge, why_not_opened
 from aggregator.ingest.quarantine import NO_FAULTS
 from aggregator.ingest.rows import Totals
 from aggregator.ingest.touch import Reach
@@ -77,10 +78,18 @@ def test_below_the_cursor_is_a_duplicate_for_ever_also_when_the_batch_is_forgott
     assert answer.outcome == ingest_pb2.OUTCOME_DUPLICATE
 
 
-def test_an_agent_with_too_many_epochs_is_put_off_with_the_reason() -> None:
+@pytest.mark.parametrize(
+    ("state", "epochs", "says"),
+    [("active", 1_000, "1000 epochs"), ("revoked", 1, "revoked"), ("active", 2, (b"n" * 16).hex())],
+)
+def test_an_agent_whose_epoch_was_not_opened_is_put_off_with_the_reason(
+    state: str, epochs: int, says: str
+) -> None:
     batch = Offered(
         agent_id=1, epoch=b"a" * 16, seq=1, sha256=b"x", received_us=0, payload=b"", content=ADMITTED
     )
-    [answer] = judge([batch], cursors={}, hashes={})
+    why = why_not_opened(state=state, epochs=epochs, newest=b"n" * 16)
+    [answer] = judge([batch], cursors={}, hashes={}, shut={batch.key: why})
     assert answer.outcome == ingest_pb2.OUTCOME_BUSY
-    assert "epochs" in answer.reason
+    assert says in answer.reason
+    assert answer.retry_after_ms >= 60_000

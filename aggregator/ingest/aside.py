@@ -1,0 +1,110 @@
+"""What a group keeps beside its readings: quarantined ones, what suppressions dropped, refused batches and conflicts.
+
+Runs inside the group's transaction, and costs nothing where there is nothing to keep.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+import sql
+from aggregator.ingest import limits
+from aggregator.ingest.admit import Admitted
+from aggregator.ingest.judge import Offered
+from aggregator.ingest.quarantine import Quarantined
+from aggregator.store.database import Connection, execute
+from ullage.wire import from_micros
+
+_Q = sql.queries("ingest")
+
+Applied = Sequence[tuple[Offered, Admitted]]
+
+
+async def quarantine(conn: Connection, applied: Applied, stored_at: datetime) -> None:
+    """Keeps every reading that was not taken, and counts them by day; above the day's limit they are only counted."""
+    faulty = [(batch, content.faulty.readings) for batch, content in applied if content.faulty.readings]
+    if not faulty:
+        return
+    agents = sorted({batch.agent_id for batch, _ in faulty})
+    found = await conn.execute(_Q["quarantined_today"], {"agents": agents, "at": stored_at})
+    today: dict[int, int] = dict(await found.fetchall())
+    kept: Counter[tuple[int, str]] = Counter()
+    counted: Counter[tuple[int, str]] = Counter()
+    async with conn.cursor() as cursor, cursor.copy(_Q["copy_quarantine"]) as copy:
+        for batch, readings in faulty:
+            room = max(0, limits.QUARANTINED_PER_DAY_MAX - today.get(batch.agent_id, 0))
+            today[batch.agent_id] = today.get(batch.agent_id, 0) + min(room, len(readings))
+            for reading in readings[:room]:
+                await copy.write_row((*batch.number, *_row(reading), stored_at))
+            kept.update((batch.agent_id, reading.reason) for reading in readings[:room])
+            counted.update((batch.agent_id, reading.reason) for reading in readings[room:])
+    keys = sorted({*kept, *counted})
+    await execute(
+        conn,
+        _Q["count_quarantined"],
+        {
+            "at": stored_at,
+            "agents": [agent for agent, _ in keys],
+            "reasons": [reason for _, reason in keys],
+            "kept": [kept[key] for key in keys],
+            "counted_only": [counted[key] for key in keys],
+        },
+    )
+
+
+async def count_suppressed(conn: Connection, applied: Applied, stored_at: datetime) -> None:
+    """By suppression and agent; of the assets the number in the agent's newest batch counts."""
+    assets: dict[tuple[int, int], int] = {}
+    readings: Counter[tuple[int, int]] = Counter()
+    for batch, content in applied:
+        for hit in content.hits:
+            key = (hit.rule, batch.agent_id)
+            assets[key] = hit.assets
+            readings[key] += hit.readings
+    if not assets:
+        return
+    keys = sorted(assets)
+    await execute(
+        conn,
+        _Q["count_suppressed"],
+        {
+            "at": stored_at,
+            "rules": [rule for rule, _ in keys],
+            "agents": [agent for _, agent in keys],
+            "assets": [assets[key] for key in keys],
+            "readings": [readings[key] for key in keys],
+        },
+    )
+
+
+async def keep_rejected(conn: Connection, batch: Offered, reason: str) -> None:
+    """Keeps a batch that will never be taken as evidence, up to a number per agent."""
+    await execute(
+        conn,
+        _Q["keep_rejected"],
+        {**_evidence(batch), "reason": reason, "batches_max": limits.REJECTED_BATCHES_PER_AGENT_MAX},
+    )
+
+
+async def keep_conflict(conn: Connection, batch: Offered) -> None:
+    """Keeps other content under a stored number as evidence, up to a number per agent; repetitions are counted."""
+    await execute(
+        conn, _Q["keep_conflict"], {**_evidence(batch), "conflicts_max": limits.CONFLICTS_PER_AGENT_MAX}
+    )
+
+
+def _evidence(batch: Offered) -> dict[str, object]:
+    return {
+        "agent_id": batch.agent_id,
+        "epoch": batch.epoch,
+        "seq": batch.seq,
+        "sha256": batch.sha256,
+        "payload": batch.payload[: limits.PAYLOAD_BYTES_MAX],
+    }
+
+
+def _row(reading: Quarantined) -> tuple[object, ...]:
+    return (
+        *(reading.source_type, reading.external_id, reading.unit_type, reading.value),
+        *(from_micros(reading.since_us), from_micros(reading.ticked_us), reading.reason),
+    )
