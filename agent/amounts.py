@@ -199,9 +199,10 @@ def _ticks(stamp: Stamp, groups: Mapping[int, _Group], failed: tuple[str, ...]) 
                 ticked_at_us=stamp.wall_us,
                 since_us=since_us,
                 boottime_us=stamp.boottime_us,
-                reported=tuple(group.reported),
+                # Where one of its collectors failed, a source type is not known to have nothing else.
+                reported=tuple(dict.fromkeys(name for name in group.reported if name not in failed)),
                 # Once is enough.
-                failed=() if ticks else failed,
+                failed=() if ticks else tuple(dict.fromkeys(failed)),
                 readings=tuple(group.readings),
             )
         )

@@ -67,7 +67,11 @@ def sole_owner(directory: Path) -> Iterator[None]:
 
 def make_collection(config: Config, spool: MemorySpool, clock: identity.Clock) -> Collection:
     """The configured collectors, ready to be asked."""
-    collectors = {name: COLLECTORS[name](config.process_groups) for name in config.collectors}
+    collectors = {
+        name: collector
+        for kind in config.collectors
+        for name, collector in COLLECTORS[kind].make(config.settings.get(kind)).items()
+    }
     return Collection(collectors, spool=spool, clock=clock, interval_seconds=config.interval_seconds)
 
 

@@ -6,14 +6,15 @@ Nothing is read from the files it names; that is credentials.py.
 import fnmatch
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
-from agent.collectors import COLLECTORS
+from agent import sections
+from agent.collectors import BY_DEFAULT, COLLECTORS, conflicts
 from agent.credentials import Files
 from agent.snapshot import TEXT_CHARACTERS_MAX
 
@@ -35,13 +36,13 @@ class Invalid(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A configuration without problems; paths are absolute."""
+    """A configuration without problems; paths are absolute. ``settings``: by collector that is listed and has any."""
 
     address: str
     files: Files
     interval_seconds: int
     collectors: tuple[str, ...]
-    process_groups: Mapping[str, tuple[str, ...]]
+    settings: Mapping[str, Any]
     spool_directory: Path
 
 
@@ -89,13 +90,15 @@ _TABLES: Mapping[str, Mapping[str, _Key]] = {
         "collectors": _Key(
             Annotated[list[str], msgspec.Meta(min_length=1)],
             f"list one or more of {', '.join(COLLECTORS)}",
-            default=tuple(COLLECTORS),
+            default=BY_DEFAULT,
             check=_collectors_problem,
         ),
     },
     "spool": {"directory": _Key(_Text, "give the folder that belongs to this agent alone")},
 }
 _GROUPS = "process_groups"
+_SETTINGS = {name: known.settings for name, known in COLLECTORS.items() if known.settings is not None}
+_ALL_TABLES = (*_TABLES, _GROUPS, *_SETTINGS)
 _GLOBS = Annotated[list[_Text], msgspec.Meta(min_length=1, max_length=GLOBS_PER_GROUP_MAX)]
 
 
@@ -116,14 +119,15 @@ def parse(tree: Mapping[str, Any], *, folder: Path) -> Config:
     """Relative paths are taken from ``folder``. Raises ``Invalid`` with all problems."""
     problems: list[str] = []
     for name in tree:
-        if name not in _TABLES and name != _GROUPS:
-            problems.append(f"{name}: unknown table{_meant(name, [*_TABLES, _GROUPS])}: correct or remove it")
+        if name not in _ALL_TABLES:
+            problems.append(f"{name}: unknown table{sections.meant(name, _ALL_TABLES)}: correct or remove it")
     values = {
         (name, key): value
         for name, keys in _TABLES.items()
         for key, value in _table(name, tree.get(name, {}), keys, problems).items()
     }
     groups = _groups(tree.get(_GROUPS, {}), problems)
+    settings = _settings(tree, values.get(("collect", "collectors")), problems)
     if problems:
         raise Invalid(problems)
     return Config(
@@ -131,7 +135,7 @@ def parse(tree: Mapping[str, Any], *, folder: Path) -> Config:
         files=Files(*(folder / values["aggregator", key] for key in ("ca", "certificate", "key"))),
         interval_seconds=values["collect", "interval_seconds"],
         collectors=tuple(values["collect", "collectors"]),
-        process_groups=groups,
+        settings={**settings, _GROUPS: groups},
         spool_directory=folder / values["spool", "directory"],
     )
 
@@ -143,14 +147,14 @@ def _table(name: str, table: object, keys: Mapping[str, _Key], problems: list[st
         return {}
     for key in table:
         if key not in keys:
-            problems.append(f"{name}.{key}: unknown key{_meant(key, keys)}: correct or remove it")
+            problems.append(f"{name}.{key}: unknown key{sections.meant(key, keys)}: correct or remove it")
     values: dict[str, Any] = {}
     for key, rule in keys.items():
         value = table.get(key, rule.default)
         if value is _REQUIRED:
             problems.append(f"{name}.{key}: missing: {rule.remedy}")
             continue
-        problem = _mistake(value, rule.type) if key in table else ""
+        problem = sections.mistake(value, rule.type) if key in table else ""
         if not problem and rule.check is not None:
             problem = rule.check(value)
         if problem:
@@ -158,6 +162,26 @@ def _table(name: str, table: object, keys: Mapping[str, _Key], problems: list[st
         else:
             values[key] = value
     return values
+
+
+def _settings(tree: Mapping[str, Any], listed: Sequence[str] | None, problems: list[str]) -> dict[str, Any]:
+    """The tables of the collectors that are listed. One without its name in the list would meter nothing in silence.
+
+    ``listed``: None when the list itself is wrong.
+    """
+    settings: dict[str, Any] = {}
+    for name, wanted in _SETTINGS.items():
+        if name not in (tree if listed is None else listed):
+            if name in tree:
+                problems.append(f"{name}: not in collect.collectors: add {name!r} there, or remove the table")
+            continue
+        empty: object = [] if sections.is_list(wanted) else {}
+        read = sections.read(name, tree.get(name, empty), wanted, problems)
+        if read is not None:
+            settings[name] = read
+            problems += [f"{name}: {text}" for text in COLLECTORS[name].check(read)]
+    problems += conflicts(settings)
+    return settings
 
 
 def _groups(table: object, problems: list[str]) -> dict[str, tuple[str, ...]]:
@@ -173,7 +197,7 @@ def _groups(table: object, problems: list[str]) -> dict[str, tuple[str, ...]]:
             problems.append(
                 f"{_GROUPS}.{name!r}: a name has 1 to {TEXT_CHARACTERS_MAX} printable characters: shorten it"
             )
-        elif problem := _mistake(globs, _GLOBS) or _glob_problem(globs):
+        elif problem := sections.mistake(globs, _GLOBS) or _glob_problem(globs):
             problems.append(f"{_GROUPS}.{name}: {problem}: {remedy}")
         else:
             groups[name] = tuple(globs)
@@ -187,19 +211,3 @@ def _glob_problem(globs: list[str]) -> str:
         except re.error as error:
             return f"{glob!r} is no glob ({error})"
     return ""
-
-
-def _mistake(value: object, wanted: Any) -> str:
-    try:
-        msgspec.convert(value, wanted)
-    except msgspec.ValidationError as error:
-        # msgspec says where inside the value; the key is named by the caller.
-        return str(error).replace(" - at `$`", "").replace("`", "'")
-    return ""
-
-
-def _meant(word: str, known: Any) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.collectors import COLLECTORS
+from agent.collectors import BY_DEFAULT
 from agent.config import Invalid, load, parse
 
 GOOD: dict[str, Any] = {
@@ -37,8 +37,8 @@ def problems(tree: dict[str, Any]) -> list[str]:
 def test_paths_are_relative_to_the_file_and_the_rest_has_defaults() -> None:
     config = parse(GOOD, folder=Path("/f"))
     assert (config.files.ca, config.files.key) == (Path("/f/ca.crt"), Path("/k/a.key"))
-    assert (config.interval_seconds, config.collectors) == (60, tuple(COLLECTORS))
-    assert (config.process_groups, config.spool_directory) == ({}, Path("/f/spool"))
+    assert (config.interval_seconds, config.collectors) == (60, BY_DEFAULT)
+    assert (config.settings, config.spool_directory) == ({"process_groups": {}}, Path("/f/spool"))
 
 
 def test_everything_that_can_be_said_is_taken() -> None:
@@ -46,7 +46,7 @@ def test_everything_that_can_be_said_is_taken() -> None:
     tree["process_groups"] = {"web": ["nginx*", "php-fpm?"]}
     config = parse(tree, folder=Path("/f"))
     assert (config.interval_seconds, config.collectors) == (5, ("host", "process_groups"))
-    assert config.process_groups == {"web": ("nginx*", "php-fpm?")}
+    assert config.settings == {"process_groups": {"web": ("nginx*", "php-fpm?")}}
 
 
 def test_all_problems_are_named_at_once() -> None:
