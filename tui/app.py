@@ -164,6 +164,10 @@ class UllageApp(App[None]):
         query = AssetQuery(client_id=message.client_id)
         await self.push_screen(AssetsScreen(self.desk, query, message.client_name))
 
+    def action_help_quit(self) -> None:
+        """Ctrl+C ends the program, as it ends every other in a terminal; with text selected it copies that instead."""
+        self.exit()
+
     async def action_help(self) -> None:
         """The keys that work on the screen on view: its own first, then those of its parts."""
         keys: dict[str, list[str]] = {}

@@ -234,9 +234,10 @@ async def test_the_palette_finds_screens_and_what_the_aggregator_knows(aggregato
         await driver.see("Unbound assets")
 
 
-async def test_q_ends_the_program(aggregator: Scripted) -> None:
+@pytest.mark.parametrize("key", ["q", "ctrl+q", "ctrl+c"])
+async def test_the_program_ends_by(key: str, aggregator: Scripted) -> None:
     async with driven(aggregator) as driver:
         await driver.see("412")
-        await driver.press("q")
+        await driver.press(key)
         await driver.until(lambda: not driver.app.is_running, "the end")
         assert driver.app.return_code == 0
