@@ -76,7 +76,10 @@ class Options:
 @click.option("--drop-acks", type=_chance, default=0.0, help="Chance per answer: not heard, offer again.")
 @click.option("--kill", type=_chance, default=0.0, help="Chance per batch: cut the connection.")
 @click.option(
-    "--skew", type=click.FloatRange(0), default=0.0, help="Clocks are wrong by up to so many seconds."
+    "--skew",
+    type=click.FloatRange(0),
+    default=0.0,
+    help="Clocks are wrong by up to so many seconds (not --flat-out).",
 )
 @click.option(
     "--oracle", type=click.Path(path_type=Path), help="Write what each agent sealed, one JSON a line."
@@ -281,7 +284,7 @@ def _remembering(load: Load, own: Sealed) -> Callable[[int], SealedPush]:
     """Made when it is sent: a paced load is small, and many agents' would not fit into memory."""
 
     def source(seq: int) -> SealedPush:
-        push = load.push(seq)
+        push = load.push(seq, sent_us=time.time_ns() // 1000)
         own.add(push)
         return push
 

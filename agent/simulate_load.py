@@ -59,11 +59,6 @@ class Plan:
         """From one batch of an agent to its next, on average."""
         return self.ticks_per_batch * self.interval_us / self.parts_per_tick / _SECOND_US
 
-    def due_us(self, seq: int) -> int:
-        """When the last tick of a batch was taken, by a clock that is right."""
-        last = ((seq - 1) // self.parts_per_tick + 1) * self.ticks_per_batch
-        return self.start_us + min(last, self.ticks) * self.interval_us
-
 
 @dataclass(frozen=True, slots=True)
 class SealedPush:
@@ -104,8 +99,12 @@ class Load:
             entries.series.add(asset=asset, unit_type=UNIT_TYPES[unit])
         return entries.SerializeToString()
 
-    def push(self, seq: int) -> SealedPush:
-        """Batch ``seq``, from 1 to ``plan.batches``: the same bytes whenever it is asked for."""
+    def push(self, seq: int, *, sent_us: int = 0) -> SealedPush:
+        """Batch ``seq``, from 1 to ``plan.batches``: the same payload whenever it is asked for.
+
+        ``sent_us``: when, by a clock that is right; 0: the agent says nothing of its clocks, as ticks of a made-up past
+        were not collected by them.
+        """
         plan = self.plan
         # A generator of its own for every batch: what came before does not matter.
         draw = random.Random(f"{plan.seed}:{self.agent}:{seq}")  # noqa: S311 - load, not secrets
@@ -128,8 +127,8 @@ class Load:
                 seq=seq,
                 sha256=content.sha256,
                 payload=content.payload,
-                wall_us=plan.due_us(seq) + self.skew_us,
-                boottime_us=self._boottime_us(plan.due_us(seq)),
+                wall_us=sent_us + self.skew_us if sent_us else 0,
+                boottime_us=self.boottime_us(sent_us) if sent_us else 0,
             )
         )
         return SealedPush(seq, message.SerializeToString(), content.readings, value_sum)
@@ -143,12 +142,12 @@ class Load:
         return ingest_pb2.Tick(
             ticked_at_us=at_us + self.skew_us,
             since_us=at_us - self.plan.interval_us + self.skew_us,
-            boottime_us=self._boottime_us(at_us),
+            boottime_us=self.boottime_us(at_us),
             reported=[SOURCE_TYPE],
             series=series,
             values=values,
         )
 
-    def _boottime_us(self, at_us: int) -> int:
-        """Simulated hosts booted a day before the first tick, and this clock is never skewed."""
+    def boottime_us(self, at_us: int) -> int:
+        """Simulated hosts booted a day before the first tick; this clock is never skewed."""
         return at_us - self.plan.start_us + 86_400 * _SECOND_US

@@ -154,7 +154,7 @@ class SimulatedAgent:
             version=VERSION,
             boot_id=self.load.boot_id,
             wall_us=time.time_ns() // 1000 + self.load.skew_us,
-            boottime_us=time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000,
+            boottime_us=self.load.boottime_us(time.time_ns() // 1000),
             predecessor=self._predecessor,
         )
         await call.write(ingest_pb2.PushRequest(hello=hello).SerializeToString())

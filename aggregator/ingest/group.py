@@ -136,7 +136,8 @@ async def _store_readings(
     stored = stored_field(stored_at)
     ticks = [row for _, content in applied for row in content.rows]
     if ticks:
-        await _copy(conn, _Q["copy_ticks"], stored.join(ticks) + stored)
+        # The last column of every row, also after the last one.
+        await _copy(conn, _Q["copy_ticks"], stored.join([*ticks, b""]))
     rows = [
         batch_row(
             agent_id=batch.agent_id,
@@ -222,9 +223,11 @@ def _touched(applied: Sequence[tuple[Offered, Admitted]]) -> bytes:
 
 async def _copy(conn: Connection, statement: LiteralString, rows: bytes) -> None:
     async with conn.cursor() as cursor, cursor.copy(statement) as copy:
-        data = memoryview(HEADER + rows + TRAILER)
+        await copy.write(HEADER)
+        data = memoryview(rows)
         for start in range(0, len(data), _COPY_BYTES):
             await copy.write(data[start : start + _COPY_BYTES])
+        await copy.write(TRAILER)
 
 
 def _keys(keys: Iterable[Epoch]) -> dict[str, list[object]]:
