@@ -37,6 +37,7 @@ The configuration is TOML; paths are relative to the file:
 \b
     [spool]
     directory = "spool"             # belongs to this agent alone
+    bytes_max = 536870912           # waiting batches; beyond 80 % it ticks every ten minutes
 """
 
 _config_option = click.option(
@@ -68,10 +69,12 @@ def main() -> None:
 def run(config_file: Path, log_level: str) -> None:
     """Meter this host until told to stop.
 
-    Logs one JSON object per event to stderr. SIGTERM or Ctrl+C: one last tick, at most 10 seconds to deliver, exit 0;
-    a second one ends at once.
+    Logs one JSON object per event to stderr. SIGTERM or Ctrl+C: one last tick, at most 10 seconds to deliver, exit 0
+    (what was not delivered waits in the spool); a second one ends at once.
     """
     from agent import app
+    from agent.disk import Occupied, sole_owner
+    from agent.recover import Unusable
     from ullage import log
 
     config = _load_config(config_file)
@@ -80,9 +83,9 @@ def run(config_file: Path, log_level: str) -> None:
     for warning in known.warnings:
         click.echo(f"warning: {warning}", err=True)
     try:
-        with app.sole_owner(config.spool_directory):
-            sys.exit(asyncio.run(app.run(config, known)))
-    except app.Occupied as error:
+        with sole_owner(config.spool_directory) as disk:
+            sys.exit(asyncio.run(app.run(config, known, disk)))
+    except (Occupied, Unusable) as error:
         _fail(str(error), EXIT_FAILED)
 
 
@@ -94,8 +97,8 @@ def run(config_file: Path, log_level: str) -> None:
 def collect(config_file: Path, once: bool) -> None:
     """Print as JSON what would be sent; send nothing.
 
-    One object per tick. A first tick has levels only (how much there is now): amounts are differences, so `counters`
-    shows the values from which the next tick would count.
+    One object per tick. Amounts are differences: to what the spool's last batch was counted from, or, where there is
+    none, to a reading of a second before. `counters` shows the values from which the next tick would count.
     """
     from agent import show
 

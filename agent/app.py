@@ -1,25 +1,26 @@
 """Where the agent is put together: collectors, spool and uplink, started, watched and stopped.
 
-One agent per spool folder: a lock in it keeps a second one out, which would count the host twice.
+The caller holds the spool folder's lock (disk.py): a second agent in it would count the host twice.
 """
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
 import signal
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
+from uuid import UUID
 
 from agent import credentials, identity
 from agent.collect import Collection
 from agent.collectors import COLLECTORS
 from agent.config import Config
 from agent.credentials import Credentials
+from agent.disk import Disk
+from agent.heartbeat import Condition, Heartbeat
 from agent.link import Greeting
-from agent.spool import SPOOL_BYTES_MAX, MemorySpool
+from agent.outbox import Inbox
+from agent.spool import Spool
 from agent.uplink import Uplink
 from ullage.log import fields
 
@@ -33,39 +34,7 @@ EXIT_INTERRUPTED = 130
 log = logging.getLogger(__name__)
 
 
-class Occupied(Exception):
-    """The spool folder cannot be used; the text says why and what to do. ``by_agent``: because another one runs."""
-
-    def __init__(self, text: str, *, by_agent: bool = False) -> None:
-        super().__init__(text)
-        self.by_agent = by_agent
-
-
-@contextlib.contextmanager
-def sole_owner(directory: Path) -> Iterator[None]:
-    """Holds the folder's lock, making the folder (0700) if need be. Raises ``Occupied``."""
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise Occupied(
-            f"spool.directory {directory} cannot be used: {error.strerror}: correct the path or its owner"
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise Occupied(
-            f"another agent works on spool.directory {directory}: stop it, or give this one a folder of its own",
-            by_agent=True,
-        ) from error
-    try:
-        yield
-    finally:
-        os.close(lock)
-
-
-def make_collection(config: Config, spool: MemorySpool, clock: identity.Clock) -> Collection:
+def make_collection(config: Config, spool: Inbox, clock: identity.Clock) -> Collection:
     """The configured collectors, ready to be asked."""
     collectors = {
         name: collector
@@ -84,10 +53,13 @@ def explain(address: str, known: Credentials) -> str:
     return credentials.probe(address, known)
 
 
-async def run(config: Config, known: Credentials) -> int:
-    """Until SIGTERM or SIGINT, then a last tick and the drain. Returns the exit code; a second signal ends at once."""
+async def run(config: Config, known: Credentials, disk: Disk) -> int:
+    """Until SIGTERM or SIGINT, then a last tick and the drain. Returns the exit code; a second signal ends at once.
+
+    Raises ``recover.Unusable`` and ``OSError`` when the spool on the disk cannot be used.
+    """
     clock = identity.SystemClock()
-    spool = MemorySpool()
+    spool = Spool(disk, agent=UUID(known.agent).bytes, clock=clock, bytes_max=config.spool_bytes_max)
     collection = make_collection(config, spool, clock)
     uplink = Uplink(
         config.address,
@@ -97,6 +69,13 @@ async def run(config: Config, known: Credentials) -> int:
         hello=Greeting(version=identity.version(), boot_id=identity.boot_id()),
         clock=clock,
         explain=lambda: explain(config.address, known),
+    )
+    heartbeat = Heartbeat(
+        spool=spool,
+        uplink=uplink,
+        clock=clock,
+        version=identity.version(),
+        condition=lambda: Condition(collection.failures),
     )
     stop = _stop_on_signal()
     log.info(
@@ -108,15 +87,19 @@ async def run(config: Config, known: Credentials) -> int:
             interval_seconds=config.interval_seconds,
             collectors=list(config.collectors),
             certificate_ends=known.not_after.isoformat(),
-            # This version keeps it in memory (spool.py).
-            spool_bytes_max=SPOOL_BYTES_MAX,
+            spool_bytes_max=spool.bytes_max,
+            waiting_batches=spool.waiting,
+            epoch=spool.epoch.hex(),
         ),
     )
     collecting = asyncio.create_task(collection.run())
     sending = asyncio.create_task(uplink.run())
+    beating = asyncio.create_task(heartbeat.run())
     stopping = asyncio.create_task(stop.wait())
     try:
-        done, _ = await asyncio.wait({collecting, sending, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(
+            {collecting, sending, beating, stopping}, return_when=asyncio.FIRST_COMPLETED
+        )
         if stopping in done:
             await _finish(collecting, collection, uplink)
             return EXIT_OK
@@ -125,9 +108,11 @@ async def run(config: Config, known: Credentials) -> int:
             await task
         return EXIT_FAILED
     finally:
-        for task in (collecting, sending, stopping):
+        tasks = (collecting, sending, beating, stopping)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(collecting, sending, stopping, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        spool.close()
 
 
 async def _finish(collecting: asyncio.Task[None], collection: Collection, uplink: Uplink) -> None:
@@ -143,9 +128,9 @@ async def _finish(collecting: asyncio.Task[None], collection: Collection, uplink
         async with asyncio.timeout_at(ends):
             await uplink.drained()
     except TimeoutError:
-        log.error(
-            "stopped with batches that were not acknowledged; this spool does not survive a restart",
-            extra=fields(lost_batches=uplink.waiting),
+        log.warning(
+            "stopped with batches that were not acknowledged: they wait in the spool for the next start",
+            extra=fields(waiting_batches=uplink.waiting, reason=uplink.last_problem),
         )
     else:
         log.info("everything was delivered", extra=fields(batches=uplink.counts.applied))

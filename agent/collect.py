@@ -12,11 +12,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 from agent.amounts import Answer, Baselines, Measured, Stamp, Tick, measure
 from agent.identity import Clock
+from agent.outbox import Inbox
 from agent.seal import BATCH_READINGS_MAX, pack
 from agent.snapshot import Collector, Snapshot
-from agent.spool import MemorySpool
 from ullage.log import fields
 
+# Between ticks while the spool is nearly full or takes nothing: the same amounts, fewer of the levels.
+SLOW_INTERVAL_SECONDS = 600
 # How long one collector may take; then it has failed at this tick, and is not asked again before it is back.
 COLLECTOR_SECONDS_MAX = 10.0
 # How long the last tick waits for collectors that were just being asked.
@@ -39,7 +41,7 @@ class Collection:
         self,
         collectors: Mapping[str, Collector],
         *,
-        spool: MemorySpool,
+        spool: Inbox,
         clock: Clock,
         interval_seconds: int,
         collector_seconds_max: float = COLLECTOR_SECONDS_MAX,
@@ -48,10 +50,11 @@ class Collection:
         self._collectors = collectors
         self._spool = spool
         self._clock = clock
-        self._interval_us = interval_seconds * _SECOND_US
+        self._usual_us = interval_seconds * _SECOND_US
         self._collector_seconds_max = collector_seconds_max
         self._asking: dict[str, asyncio.Future[Snapshot]] = {}
-        self._failures: Mapping[str, str] = {}
+        # Collectors that failed at the last tick, and why.
+        self.failures: Mapping[str, str] = {}
         self._full = False
         # Ticks that are not sealed yet, and the counters at the last of them.
         self._open: list[Tick] = []
@@ -87,8 +90,8 @@ class Collection:
         return measured
 
     async def ask(self) -> list[Answer]:
-        """What every collector says now, one after the other."""
-        return [await self._ask(name, collector) for name, collector in self._collectors.items()]
+        """What every collector says now. All are asked at once: one that hangs delays the tick, but no other's answer."""
+        return await asyncio.gather(*(self._ask(name, one) for name, one in self._collectors.items()))
 
     def take(self) -> list[Tick]:
         """The ticks that wait to be sealed; they do so no longer."""
@@ -114,8 +117,7 @@ class Collection:
         self.held_back += sum(len(tick.readings) for tick in ticks)
         if not self._full:
             log.error(
-                "the spool is full: amounts are kept in the next difference, levels are missing until there is room",
-                extra=fields(bytes=self._spool.bytes, bytes_max=self._spool.bytes_max),
+                "the spool took nothing: amounts are kept in the next difference, levels are missing until it does"
             )
         self._full = True
         return False
@@ -129,16 +131,24 @@ class Collection:
             waited_us + self._interval_us > SEAL_AFTER_SECONDS * _SECOND_US or readings >= BATCH_READINGS_MAX
         )
 
+    @property
+    def _interval_us(self) -> int:
+        if self._spool.state == "ok":
+            return self._usual_us
+        return max(self._usual_us, SLOW_INTERVAL_SECONDS * _SECOND_US)
+
     async def _next(self) -> Stamp:
         """Waits for the next tick's time. Stamped with that time, or with the real one when it is late."""
-        due_us = next_due(self._clock.stamp().wall_us, self._interval_us)
+        interval_us = self._interval_us
+        due_us = next_due(self._clock.stamp().wall_us, interval_us)
         while (now := self._clock.stamp()).wall_us < due_us:
-            if due_us - now.wall_us > self._interval_us:
-                # The clock was set back.
-                due_us = next_due(now.wall_us, self._interval_us)
+            if due_us - now.wall_us > interval_us or interval_us != self._interval_us:
+                # The clock was set back, or the spool has room again, or none any more.
+                interval_us = self._interval_us
+                due_us = next_due(now.wall_us, interval_us)
             await self._clock.sleep(min((due_us - now.wall_us) / _SECOND_US, _SLEEP_SECONDS_MAX))
         late_us = now.wall_us - due_us
-        if late_us > min(LATE_US_MAX, self._interval_us // 2):
+        if late_us > min(LATE_US_MAX, interval_us // 2):
             return now
         return Stamp(due_us, now.boottime_us - late_us, now.boot_id)
 
@@ -164,11 +174,13 @@ class Collection:
     def _tell(self, measured: Measured) -> None:
         """Logs failures when they begin, change and end, and every reset."""
         for name, failure in measured.failures.items():
-            if self._failures.get(name) != failure:
+            if self.failures.get(name) != failure:
                 log.error("collector failed", extra=fields(collector=name, reason=failure))
-        for name in self._failures.keys() - measured.failures.keys():
+        for name in self.failures.keys() - measured.failures.keys():
             log.info("collector answers again", extra=fields(collector=name))
-        self._failures = measured.failures
+        self.failures = measured.failures
+        if measured.resets:
+            self._spool.count_resets(len(measured.resets))
         for reset in measured.resets:
             source_type, external_id, unit_type, identity = reset.key
             log.warning(

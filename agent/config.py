@@ -17,11 +17,14 @@ from agent import sections
 from agent.collectors import BY_DEFAULT, COLLECTORS, conflicts
 from agent.credentials import Files
 from agent.snapshot import TEXT_CHARACTERS_MAX
+from agent.spool import SPOOL_BYTES_MAX
 
 INTERVAL_SECONDS_DEFAULT = 60
 INTERVAL_SECONDS_MAX = 3_600
 PROCESS_GROUPS_MAX = 200
 GLOBS_PER_GROUP_MAX = 50
+# Less than this would be a few minutes of a large host.
+SPOOL_BYTES_MIN = 1024 * 1024
 _PORT_MAX = 65_535
 _REQUIRED = object()
 
@@ -44,6 +47,7 @@ class Config:
     collectors: tuple[str, ...]
     settings: Mapping[str, Any]
     spool_directory: Path
+    spool_bytes_max: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,14 @@ _TABLES: Mapping[str, Mapping[str, _Key]] = {
             check=_collectors_problem,
         ),
     },
-    "spool": {"directory": _Key(_Text, "give the folder that belongs to this agent alone")},
+    "spool": {
+        "directory": _Key(_Text, "give the folder that belongs to this agent alone"),
+        "bytes_max": _Key(
+            Annotated[int, msgspec.Meta(ge=SPOOL_BYTES_MIN)],
+            f"give at least {SPOOL_BYTES_MIN} bytes (the default is {SPOOL_BYTES_MAX})",
+            default=SPOOL_BYTES_MAX,
+        ),
+    },
 }
 _GROUPS = "process_groups"
 _SETTINGS = {name: known.settings for name, known in COLLECTORS.items() if known.settings is not None}
@@ -137,6 +148,7 @@ def parse(tree: Mapping[str, Any], *, folder: Path) -> Config:
         collectors=tuple(values["collect", "collectors"]),
         settings={**settings, _GROUPS: groups},
         spool_directory=folder / values["spool", "directory"],
+        spool_bytes_max=values["spool", "bytes_max"],
     )
 
 

@@ -2,11 +2,12 @@
 
 Batches go out in the order of the spool, at most a window of them unacknowledged. After GAP or BUSY sending goes back to
 the batch that the aggregator waits for, and what was still on its way is ignored until that one is answered (go-back-N).
-What would need new numbers (CONFLICT, REFUSED, numbers that are not held any more) ends the stream: the next Hello names
-the epoch. Waiting between streams is the uplink's business (uplink.py).
+What is refused for good is replaced by a tombstone on the same stream. What changes the epochs (CONFLICT, an aggregator
+that is ahead) ends it: the next Hello names the new one. Waiting between streams is the uplink's business (uplink.py).
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -17,8 +18,8 @@ import grpc
 import grpc.aio
 
 from agent.identity import Clock
+from agent.outbox import Number, Outbox
 from agent.seal import Sealed
-from agent.spool import MemorySpool
 from ullage.log import fields
 from ullage.v1 import ingest_pb2, ingest_pb2_grpc
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 WINDOW_BATCHES = 8
 WELCOME_SECONDS_MAX = 20.0
-# Of those with batches waiting; the others are taken without having been named.
+# The newest: the others are taken without having been named.
 EPOCHS_PER_HELLO_MAX = 100
 # Without an answer to anything for so long the stream counts as dead.
 ACK_SECONDS_MAX = 60.0
@@ -39,6 +40,7 @@ CLOCK_OFFSET_SECONDS_MAX = 2.0
 REJECTED_LINES_MAX = 20
 REASON_CHARACTERS_MAX = 500
 _WATCH_SECONDS = 5.0
+_ASK_AGAIN_SECONDS = 30.0
 _SECOND_US = 1_000_000
 
 log = logging.getLogger(__name__)
@@ -85,7 +87,7 @@ class Link:
         self,
         channel: grpc.aio.Channel,
         *,
-        spool: MemorySpool,
+        spool: Outbox,
         hello: Greeting,
         clock: Clock,
         counts: Counts,
@@ -99,9 +101,9 @@ class Link:
         self._counts = counts
         self._window = window
         self._ack_seconds_max = ack_seconds_max
-        # Sent and not acknowledged, oldest first; `_next` is the position in the spool to send from.
+        # Sent and not acknowledged, oldest first; `_after` is the number behind which to go on, None from the oldest on.
         self._flight: deque[Sealed] = deque()
-        self._next = spool.first
+        self._after: Number | None = None
         # After going back: the only batch whose acknowledgement counts.
         self._awaited: tuple[bytes, int] | None = None
         self._pause_seconds = 0.0
@@ -145,6 +147,7 @@ class Link:
                     boot_id=self._hello.boot_id,
                     wall_us=now.wall_us,
                     boottime_us=now.boottime_us,
+                    predecessor=self._spool.predecessor,
                 )
             )
         )
@@ -153,17 +156,7 @@ class Link:
             return await self._over() if reply is grpc.aio.EOF else "the first answer was no Welcome"
         self._welcomed = True
         self._judge_clock(reply.welcome.server_time_us)
-        for cursor in reply.welcome.cursors:
-            if cursor.epoch == self._spool.epoch and cursor.last_seq > self._spool.last_seq:
-                log.error(
-                    "another agent sends under this agent's certificate and numbers: is this host a clone?",
-                    extra=fields(
-                        epoch=cursor.epoch.hex(), cursor=cursor.last_seq, sealed=self._spool.last_seq
-                    ),
-                )
-                self._spool.start_epoch()
-                return "the aggregator is ahead of this agent's numbers"
-        return ""
+        return self._spool.welcome({cursor.epoch: cursor.last_seq for cursor in reply.welcome.cursors})
 
     def _judge_clock(self, server_time_us: int) -> None:
         offset = (server_time_us - self._clock.stamp().wall_us) / _SECOND_US
@@ -199,15 +192,17 @@ class Link:
                 if self._pause_seconds:
                     pause, self._pause_seconds = self._pause_seconds, 0.0
                     await self._clock.sleep(pause)
-                elif len(self._flight) >= self._window or self._next >= spool.end:
-                    spool.appended.clear()
-                    await spool.appended.wait()
-                else:
-                    batch = spool.get(self._next)
+                elif len(self._flight) < self._window and (batch := spool.next_batch(self._after)):
                     # Both before the write: an answer may come before it returns.
-                    self._next += 1
+                    self._after = (batch.epoch, batch.last)
                     self._depart(batch)
                     await self._call.write(self._request(batch))
+                else:
+                    spool.appended.clear()
+                    # A spool that cannot be read, or take a tombstone, is asked again.
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_ASK_AGAIN_SECONDS):
+                            await spool.appended.wait()
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             return  # the receiver hears of it too, with the reason
         except asyncio.CancelledError:
@@ -278,8 +273,7 @@ class Link:
         match ack.outcome:
             case ingest_pb2.OUTCOME_APPLIED | ingest_pb2.OUTCOME_DUPLICATE:
                 self._delivered = True
-                self._flight.popleft()
-                self._spool.acknowledge()
+                self._spool.acknowledge(self._flight.popleft())
                 self._count(ack)
                 return ""
             case ingest_pb2.OUTCOME_BUSY:
@@ -288,7 +282,7 @@ class Link:
                 log.warning(
                     "the aggregator is busy", extra=fields(reason=_short(ack.reason), retry_seconds=wait)
                 )
-                self._go_back(self._spool.first, wait)
+                self._go_back(ack.epoch, ack.seq, wait)
                 return ""
             case ingest_pb2.OUTCOME_CONFLICT | ingest_pb2.OUTCOME_REFUSED:
                 return self._hear_no(ack)
@@ -297,40 +291,34 @@ class Link:
 
     def _hear_gap(self, ack: ingest_pb2.Ack) -> str:
         self._counts.gap += 1
-        position = self._spool.find(ack.epoch, ack.expected)
-        if position is None:
-            # Acknowledged once and not known there now: a database restored from a backup. The batches held are not
-            # stored, so they may have new numbers; what was acknowledged after the backup is gone.
-            log.error(
-                "the aggregator waits for a batch that was acknowledged before and is not held any more",
-                extra=fields(epoch=ack.epoch.hex(), expected=ack.expected, oldest_held=ack.seq),
-            )
-            self._spool.renumber()
-            return "the batches held were numbered anew"
-        if ack.expected == ack.seq:
+        if ack.expected == ack.seq or not ack.expected:
             return f"the aggregator waits for number {ack.expected} and does not take it"
-        self._go_back(position, 0.0)
-        return ""
+        # It has nothing from there on; what is not kept any more, the spool puts a tombstone for.
+        problem = self._spool.welcome({ack.epoch: ack.expected - 1})
+        if not problem:
+            self._go_back(ack.epoch, ack.expected, 0.0)
+        return problem
 
-    def _go_back(self, position: int, wait_seconds: float) -> None:
-        self._next = position
+    def _go_back(self, epoch: bytes, seq: int, wait_seconds: float) -> None:
+        self._after = (epoch, seq - 1)
         self._pause_seconds = wait_seconds
-        batch = self._spool.get(position)
-        self._awaited = (batch.epoch, batch.seq)
+        self._awaited = (epoch, seq)
         self._flight.clear()
 
     def _hear_no(self, ack: ingest_pb2.Ack) -> str:
         """CONFLICT or REFUSED: nothing of this batch was stored, and under this number nothing of it will be."""
+        batch = self._flight[0]
         data = fields(epoch=ack.epoch.hex(), seq=ack.seq, reason=_short(ack.reason))
         if ack.outcome == ingest_pb2.OUTCOME_CONFLICT:
             self._counts.conflict += 1
             log.error("another batch is stored under this agent's number: is this host a clone?", extra=data)
-            self._spool.reissue()
-            return "a batch was numbered anew after a conflict"
+            return self._spool.conflict(batch) or "a batch was numbered anew after a conflict"
         self._counts.refused += 1
-        log.error("the aggregator refused a batch for good: it is put aside", extra=data)
-        self._spool.reject(_short(ack.reason))
-        return "a batch was refused, the others were numbered anew"
+        log.error("the aggregator refused a batch for good: a tombstone takes its place", extra=data)
+        problem = self._spool.refuse(batch, _short(ack.reason))
+        if not problem:
+            self._go_back(ack.epoch, ack.seq, 0.0)
+        return problem
 
     def _count(self, ack: ingest_pb2.Ack) -> None:
         if ack.outcome == ingest_pb2.OUTCOME_APPLIED:

@@ -1,24 +1,23 @@
-"""Sealed batches that are not acknowledged yet, in the order in which they must be delivered.
+"""A spool in memory, for programs that can make their batches again: the demo's simulated agents, the load generator.
 
-This spool is in memory and does not survive a restart: what is in it then is lost, and so are the amounts between the
-last tick and the first one after the restart, because the baselines go with it. What the interface promises is what the
-durable spool will promise: an append is all or nothing, a sealed batch keeps its bytes, nothing is dropped silently.
-
-It belongs to one event loop and has one reader.
+Nothing of it survives the process. It keeps the promises of ``Outbox`` with the means of a list.
 """
 
 import asyncio
 import os
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from agent.amounts import Baselines
-from agent.seal import Payload, Sealed
+from agent.cursor import Totals
+from agent.outbox import Number, State
+from agent.seal import Payload, Sealed, bury
+from agent.segment import EPOCH_BYTES
+from ullage.v1 import ingest_pb2
 
 SPOOL_BYTES_MAX = 16 * 1024 * 1024
 REJECTED_BATCHES_MAX = 100
-EPOCH_BYTES = 16
 # What a batch costs beside its payload, for the sum.
 _BATCH_OVERHEAD_BYTES = 512
 
@@ -40,19 +39,22 @@ class MemorySpool:
         """Goes on after ``last_seq`` of ``epoch`` where one is given, else begins a new epoch."""
         self.bytes_max = bytes_max
         self.first = 0
-        self.bytes = 0
+        self.held_bytes = 0
+        self.last_error = ""
         # The newest REJECTED_BATCHES_MAX; `rejected_total` counts all.
         self.rejected: deque[Rejected] = deque(maxlen=REJECTED_BATCHES_MAX)
         self.rejected_total = 0
+        self.totals = Totals()
         # Set when there may be more to read; the reader clears it.
         self.appended = asyncio.Event()
         self._freed = asyncio.Event()
         self._batches: deque[Sealed] = deque()
-        # The counters at the last tick that is safely in the spool: where the next difference must begin.
-        self._baselines: Baselines = {}
-        self.start_epoch()
-        if epoch is not None:
-            self._epoch, self._last_seq = epoch, last_seq
+        self._positions: dict[Number, int] = {}
+        # The counters at the last tick that is in the spool: where the next difference must begin.
+        self.baselines: Baselines = {}
+        self.epoch = epoch or os.urandom(EPOCH_BYTES)
+        self.predecessor = b""
+        self.last_seq = last_seq
 
     @property
     def end(self) -> int:
@@ -60,28 +62,27 @@ class MemorySpool:
         return self.first + len(self._batches)
 
     @property
-    def epoch(self) -> bytes:
-        """The epoch under which the next batch will be numbered."""
-        return self._epoch
-
-    @property
-    def last_seq(self) -> int:
-        """The last number given in that epoch, 0 for none."""
-        return self._last_seq
-
-    @property
-    def baselines(self) -> Baselines:
-        """As given with the last batch appended; empty before the first."""
-        return self._baselines
+    def waiting(self) -> int:
+        """Batches that are not acknowledged."""
+        return len(self._batches)
 
     @property
     def oldest_us(self) -> int | None:
         """Wall time of the oldest tick that is not acknowledged; None when all are."""
         return self._batches[0].content.first_us if self._batches else None
 
+    @property
+    def state(self) -> State:
+        """``full`` once a batch did not fit."""
+        return "full" if self.last_error else "ok"
+
     def epochs(self) -> tuple[bytes, ...]:
         """Epochs of the batches held, oldest first, and the one for new batches."""
-        return tuple(dict.fromkeys([*(batch.epoch for batch in self._batches), self._epoch]))
+        return tuple(dict.fromkeys([*(batch.epoch for batch in self._batches), self.epoch]))
+
+    def count_resets(self, resets: int) -> None:
+        """Counters that went backwards."""
+        self.totals = replace(self.totals, counter_resets=self.totals.counter_resets + resets)
 
     def append(self, payloads: Sequence[Payload], *, baselines: Baselines | None = None) -> bool:
         """Numbers and keeps them, all or none. False when they do not fit: nothing was changed, nothing is dropped.
@@ -89,13 +90,14 @@ class MemorySpool:
         ``baselines`` are the counters at the last tick in the payloads; they become the spool's with the batches.
         """
         size = sum(_size(payload) for payload in payloads)
-        if self.bytes + size > self.bytes_max:
+        if self.held_bytes + size > self.bytes_max:
+            self.last_error = "the spool in memory is full"
             return False
         for payload in payloads:
             self._number(payload)
-        self.bytes += size
+        self.last_error = ""
         if baselines is not None:
-            self._baselines = baselines
+            self.baselines = baselines
         self.appended.set()
         return True
 
@@ -103,49 +105,51 @@ class MemorySpool:
         """The batch at a position within ``first`` and ``end``."""
         return self._batches[position - self.first]
 
-    def find(self, epoch: bytes, seq: int) -> int | None:
-        """The position of a batch, None when it is not held."""
-        for position, batch in enumerate(self._batches, self.first):
-            if batch.seq == seq and batch.epoch == epoch:
-                return position
-        return None
+    def welcome(self, cursors: Mapping[bytes, int]) -> str:
+        """See ``Outbox``. What was acknowledged is not kept here: a tombstone stands for what is asked for again."""
+        for epoch, cursor in cursors.items():
+            held = next((batch for batch in self._batches if batch.epoch == epoch), None)
+            if held is not None and held.seq > cursor + 1:
+                self._stand_for(epoch, cursor + 1, held.seq - 1)
+        if cursors.get(self.epoch, 0) <= self.last_seq:
+            return ""
+        self.start_epoch()
+        return "the aggregator is ahead of this agent's numbers"
 
-    def acknowledge(self) -> None:
+    def next_batch(self, after: Number | None) -> Sealed | None:
+        """See ``Outbox``."""
+        position = self.first if after is None else self._positions.get(after, self.first - 1) + 1
+        return self.get(position) if self.first <= position < self.end else None
+
+    def acknowledge(self, batch: Sealed) -> None:
         """The oldest batch is committed at the aggregator."""
-        self._take_oldest()
+        if self._batches and self._batches[0] == batch:
+            self._take_oldest()
 
-    def reject(self, reason: str) -> None:
-        """The oldest batch was refused for good: put it aside.
-
-        Its number stays free for ever, so the batches behind it, none of which is stored, get numbers of a new epoch.
-        """
+    def refuse(self, batch: Sealed, reason: str) -> str:
+        """The oldest batch was refused for good: it is put aside, and a tombstone has its number."""
+        if batch.through:
+            return "the aggregator refuses a tombstone"
         self.rejected.append(Rejected(self._take_oldest(), reason))
         self.rejected_total += 1
-        self.renumber()
+        self._stand_for(batch.epoch, batch.seq, batch.seq, reason="refused", detail=reason)
+        return ""
 
-    def reissue(self) -> None:
-        """Another content is stored under the oldest batch's number: number it anew, behind all others.
-
-        From here on batches are numbered in an epoch that nobody else has used.
-        """
-        batch = self._take_oldest()
-        if batch.epoch == self._epoch:
+    def conflict(self, batch: Sealed) -> str:
+        """Another content is stored under the oldest batch's number: it is numbered anew, behind all others."""
+        self._take_oldest()
+        if batch.epoch == self.epoch:
             self.start_epoch()
-        self._number(batch.content)
-        self.bytes += _size(batch.content)
-        self.appended.set()
-
-    def renumber(self) -> None:
-        """Gives every batch held a number of a new epoch. Only when the aggregator has stored none of them."""
-        self.start_epoch()
-        waiting, self._batches = self._batches, deque()
-        for batch in waiting:
+        if not batch.through:
             self._number(batch.content)
+        self.appended.set()
+        return ""
 
     def start_epoch(self) -> None:
         """Batches appended from here on are numbered in a new epoch; those held keep their numbers."""
-        self._epoch = os.urandom(EPOCH_BYTES)
-        self._last_seq = 0
+        self.predecessor = self.epoch
+        self.epoch = os.urandom(EPOCH_BYTES)
+        self.last_seq = 0
 
     async def drained(self) -> None:
         """Returns when everything that was appended is acknowledged or put aside."""
@@ -154,7 +158,7 @@ class MemorySpool:
 
     async def room(self, payload: Payload) -> None:
         """Returns when ``append`` would take it, for a producer that would rather wait than be refused."""
-        while self._batches and self.bytes + _size(payload) > self.bytes_max:
+        while self._batches and self.held_bytes + _size(payload) > self.bytes_max:
             await self._wait_freed()
 
     async def _wait_freed(self) -> None:
@@ -162,13 +166,28 @@ class MemorySpool:
         await self._freed.wait()
 
     def _number(self, payload: Payload) -> None:
-        self._last_seq += 1
-        self._batches.append(Sealed(self._epoch, self._last_seq, payload))
+        self.last_seq += 1
+        batch = Sealed(self.epoch, self.last_seq, payload)
+        self._positions[batch.epoch, batch.last] = self.end
+        self._batches.append(batch)
+        self.held_bytes += _size(payload)
+
+    def _stand_for(
+        self, epoch: bytes, seq: int, through: int, *, reason: str = "dropped", detail: str = ""
+    ) -> None:
+        grave = ingest_pb2.Tombstone(through=through, reason=reason, detail=detail)
+        batch = Sealed(epoch, seq, bury(grave, boot_id=""), through)
+        self.first -= 1
+        self._batches.appendleft(batch)
+        self._positions[epoch, through] = self.first
+        self.held_bytes += _size(batch.content)
+        self.totals = replace(self.totals, tombstones=self.totals.tombstones + 1)
 
     def _take_oldest(self) -> Sealed:
         batch = self._batches.popleft()
+        self._positions.pop((batch.epoch, batch.last), None)
         self.first += 1
-        self.bytes -= _size(batch.content)
+        self.held_bytes -= _size(batch.content)
         self._freed.set()
         return batch
 

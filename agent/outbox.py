@@ -5,13 +5,35 @@ again (memory.py).
 """
 
 import asyncio
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
 
-from agent.seal import Sealed
+from agent.amounts import Baselines
+from agent.seal import Payload, Sealed
 
 # An epoch and a number within it.
 Number = tuple[bytes, int]
+
+
+State = Literal["ok", "slow", "full"]
+
+
+class Inbox(Protocol):
+    """What collecting needs of a spool."""
+
+    @property
+    def baselines(self) -> Baselines:
+        """The counters at the last tick that is safely in it; empty before the first."""
+
+    @property
+    def state(self) -> State:
+        """``slow``: nearly full; ``full``: the last append was refused. The agent ticks more slowly in both."""
+
+    def append(self, payloads: Sequence[Payload], *, baselines: Baselines | None = None) -> bool:
+        """Numbers and keeps them, all or none, with the counters at their last tick. False when it cannot."""
+
+    def count_resets(self, resets: int) -> None:
+        """Adds to the counters that went backwards."""
 
 
 class Outbox(Protocol):

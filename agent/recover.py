@@ -6,7 +6,6 @@ the agent but a folder that belongs to another one or to a newer program.
 """
 
 import contextlib
-import logging
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -16,13 +15,10 @@ from agent.chain import Chain, Grave, Segment
 from agent.cursor import Cursor, Totals
 from agent.disk import Disk, is_missing
 from agent.segment import Found, Header, Scan
-from ullage.log import fields
 
 QUARANTINE = "quarantine"
 SEGMENT_SUFFIX = ".seg"
 GRAVES_SUFFIX = ".tomb"
-
-log = logging.getLogger(__name__)
 
 
 class Unusable(Exception):
@@ -48,24 +44,28 @@ class Recovered:
     has_cursor: bool = False
     sure: bool = True
     fresh: bool = True
+    # What people should hear of.
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class _File:
-    """A segment as it was read; ``header`` is None when that is damaged."""
+    """A segment as it was read; ``header`` is None when that is damaged, ``blank`` is a file of no bytes or zeros."""
 
     name: str
     index: int
     header: Header | None
     size: int
+    blank: bool
     scan: Scan
 
 
 def recover(disk: Disk, agent: bytes) -> Recovered:
     """Raises ``Unusable``, and ``OSError`` when not even the folder can be read."""
-    files = _read_segments(disk, agent)
+    notes: list[str] = []
+    files = _read_segments(disk, agent, notes)
     known = _read_cursor(disk, agent)
-    found = Recovered(fresh=not files and known is None, has_cursor=known is not None)
+    found = Recovered(fresh=not files and known is None, has_cursor=known is not None, notes=notes)
     chains: dict[bytes, Chain] = {}
     if known is not None:
         found.totals, found.turn = known.totals, known.turn
@@ -74,7 +74,7 @@ def recover(disk: Disk, agent: bytes) -> Recovered:
                 state.epoch, state.predecessor, state.acked, state.high, max(state.last_seq, state.high)
             )
     elif files:
-        log.error("the spool's cursor cannot be read: it is made again from what the aggregator says")
+        found.notes.append("the cursor cannot be read: it is made again from what the aggregator says")
     newest = b""
     for number, file in enumerate(files):
         newest = _place(found, chains, file, is_last=number == len(files) - 1) or newest
@@ -88,7 +88,7 @@ def recover(disk: Disk, agent: bytes) -> Recovered:
     return found
 
 
-def _read_segments(disk: Disk, agent: bytes) -> list[_File]:
+def _read_segments(disk: Disk, agent: bytes, notes: list[str]) -> list[_File]:
     files = []
     for folder in ("", QUARANTINE):
         for short in disk.list(folder):
@@ -96,18 +96,21 @@ def _read_segments(disk: Disk, agent: bytes) -> list[_File]:
                 continue
             name = f"{folder}/{short}" if folder else short
             with contextlib.suppress(ValueError):
-                files.append(_read_segment(disk, name, int(short.removesuffix(SEGMENT_SUFFIX), 16), agent))
+                files.append(
+                    _read_segment(disk, name, int(short.removesuffix(SEGMENT_SUFFIX), 16), agent, notes)
+                )
     return sorted(files, key=lambda file: file.index)
 
 
-def _read_segment(disk: Disk, name: str, index: int, agent: bytes) -> _File:
+def _read_segment(disk: Disk, name: str, index: int, agent: bytes, notes: list[str]) -> _File:
     try:
         data = disk.read(name)
     except OSError as error:
         # A medium that cannot be read is damage like any other.
-        log.error("a segment of the spool cannot be read", extra=fields(file=name, reason=error.strerror))
-        data = b""
-    return _File(name, index, _header(data, name, agent), len(data), segment.scan(data))
+        notes.append(f"{name} cannot be read: {error.strerror}")
+        data = b"?"
+    blank = not any(data)
+    return _File(name, index, _header(data, name, agent), len(data), blank, segment.scan(data))
 
 
 def _header(data: bytes, name: str, agent: bytes) -> Header | None:
@@ -146,39 +149,54 @@ def _read_cursor(disk: Disk, agent: bytes) -> Cursor | None:
 def _place(found: Recovered, chains: dict[bytes, Chain], file: _File, *, is_last: bool) -> bytes:
     """Adds what a file holds to its chain; returns that chain's epoch, or nothing when it has none."""
     scan = file.scan
-    torn = is_last and scan.torn and not scan.whole
-    if torn and not scan.found and (file.header is None or _is_new(chains, file.header)):
-        # Not one whole group: nothing of it was ever sent.
+    if file.blank and is_last:
+        # Its creation was never finished.
         found.cuts.append((file.name, None))
         return b""
     header = file.header or _adopted(found, chains, scan)
-    good = scan.whole and file.header is not None
-    if not good and not (torn and file.header is not None):
-        if not file.name.startswith(QUARANTINE):
-            found.damaged.append(file.name)
-        found.sure = found.sure and not is_last
-    elif torn:
-        found.cuts.append((file.name, scan.good_bytes))
-    _take_baselines(found, scan)
-    if header is None:
+    chain = chains.setdefault(header.epoch, Chain(header.epoch, header.predecessor)) if header else None
+    good_seq = scan.found[-1].record.seq if scan.found else file.header.first_seq - 1 if file.header else 0
+    # What was acknowledged was whole once.
+    torn = (
+        is_last and scan.torn and file.header is not None and chain is not None and chain.last_seq <= good_seq
+    )
+    if torn and not scan.found:
+        found.cuts.append((file.name, None))
         return b""
-    chain = chains.setdefault(header.epoch, Chain(header.epoch, header.predecessor))
-    held = Segment(file.name, file.index, header.first_seq, file.size, damaged=not good and not torn)
-    if torn:
-        held.size = scan.good_bytes
+    good = file.header is not None and (scan.whole or torn)
+    if good and not scan.whole:
+        found.cuts.append((file.name, scan.good_bytes))
+    if not good and not file.name.startswith(QUARANTINE):
+        found.damaged.append(file.name)
+        found.notes.append(
+            f"{file.name} is damaged: it goes to quarantine, what is good in it is sent from there"
+        )
+    _take_baselines(found, scan)
+    if is_last and not good:
+        _distrust(found, chain, good_seq)
+    if chain is None or header is None:
+        return b""
+    size = file.size if scan.whole else scan.good_bytes
+    held = Segment(file.name, file.index, header.first_seq, size if good else file.size, damaged=not good)
     for at in scan.found:
         _hold(held, chain, chains, at)
     chain.segments.append(held)
     chain.last_seq = max(chain.last_seq, held.last_seq)
-    if held.last_seq >= held.first_seq or found.tail is None:
+    if scan.found or found.tail is None:
         found.tail = held
     return header.epoch
 
 
-def _is_new(chains: dict[bytes, Chain], header: Header) -> bool:
-    """Whether nothing says that a batch of this segment was ever sealed."""
-    chain = chains.get(header.epoch)
-    return chain is None or chain.last_seq < header.first_seq
+def _distrust(found: Recovered, chain: Chain | None, good_seq: int) -> None:
+    """The end of the newest segment is damaged: how far numbers and counters went is not known for sure."""
+    found.sure = False
+    found.notes.append("the newest batches are damaged: new ones are numbered in a new epoch")
+    if chain is not None and chain.acked > good_seq and found.baselines:
+        found.notes.append(
+            "the counters behind the last acknowledged batch are lost: what was used since then is not counted"
+        )
+        # Older ones would count again what the aggregator has.
+        found.baselines = {}
 
 
 def _adopted(found: Recovered, chains: dict[bytes, Chain], scan: Scan) -> Header | None:
@@ -222,7 +240,7 @@ def _read_graves(disk: Disk, found: Recovered, chains: dict[bytes, Chain], agent
             data = disk.read(name)
         except OSError as error:
             if not is_missing(error):
-                log.error("tombstones cannot be read", extra=fields(file=name, reason=error.strerror))
+                found.notes.append(f"{name} cannot be read: {error.strerror}")
             continue
         header = _header(data, name, agent)
         if header is None:

@@ -9,18 +9,24 @@ import grpc
 import grpc.aio
 
 from agent import app, credentials, identity
-from agent.amounts import Answer, Measured, Tick
+from agent.amounts import Answer, Baselines, Measured, Tick
 from agent.config import Config
 from agent.credentials import Credentials
+from agent.disk import Occupied, SystemDisk, sole_owner
 from agent.link import CLOCK_OFFSET_SECONDS_MAX, WELCOME_SECONDS_MAX
+from agent.memory import MemorySpool
+from agent.recover import Unusable
 from agent.snapshot import Counter, Level
-from agent.spool import MemorySpool
+from agent.spool import SLOW_PERCENT
+from agent.survey import Survey, owner, survey
 from ullage.channel import open_channel
 from ullage.v1 import ingest_pb2, ingest_pb2_grpc
 
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_UNREACHABLE = 3
+# Between two readings where no spool says from when to count.
+FIRST_SPAN_SECONDS = 1.0
 _SECOND_US = 1_000_000
 
 
@@ -30,13 +36,30 @@ def collect(config: Config, *, once: bool) -> None:
 
 
 async def _collect(config: Config, *, once: bool) -> None:
-    collection = app.make_collection(config, MemorySpool(), identity.SystemClock())
+    spool = MemorySpool()
+    spool.baselines = _last_baselines(config)
+    collection = app.make_collection(config, spool, identity.SystemClock())
+    if not spool.baselines:
+        await collection.tick(identity.SystemClock().stamp())
+        collection.take()
+        await asyncio.sleep(FIRST_SPAN_SECONDS)
     async for stamp in collection.moments():
         measured = await collection.tick(stamp)
         collection.take()
         click.echo(json.dumps(as_json(measured), indent=2 if once else None))
         if once:
             return
+
+
+def _last_baselines(config: Config) -> Baselines:
+    """Those of the spool's last batch; none where there is no spool that can be read."""
+    disk = SystemDisk(config.spool_directory)
+    try:
+        agent = owner(disk)
+        found = survey(disk, agent) if agent else None
+    except (OSError, Unusable):
+        return {}
+    return found.baselines if found else {}
 
 
 def as_json(measured: Measured) -> dict[str, object]:
@@ -85,8 +108,8 @@ def _time(micros: int) -> str:
 
 def check(config: Config) -> int:
     """Prints a line per thing that must be right. Returns the exit code."""
-    spool = _check_spool(config)
-    good = asyncio.run(_check_collectors(config)) and spool != _BAD
+    in_use, good = _check_spool(config)
+    good = asyncio.run(_check_collectors(config)) and good
     try:
         known = credentials.load(config.files, now=datetime.now(UTC))
     except credentials.Refused as refused:
@@ -105,24 +128,63 @@ def check(config: Config) -> int:
         return EXIT_UNREACHABLE
     _line(True, "connection", f"TLS with {config.address} works")
     code = EXIT_OK if good else EXIT_FAILED
-    if spool == _IN_USE:
+    if in_use:
         # A second stream would show the running agent as disconnected when it ends.
         _line(True, "aggregator", "not asked: the running agent is its one connection")
         return code
     return asyncio.run(_check_welcome(config, known, code))
 
 
-_FREE, _IN_USE, _BAD = "free", "in use", "bad"
-
-
-def _check_spool(config: Config) -> str:
+def _check_spool(config: Config) -> tuple[bool, bool]:
+    """Whether an agent works on it, and whether all is well."""
+    in_use = False
     try:
-        with app.sole_owner(config.spool_directory):
-            _line(True, "spool", f"{config.spool_directory} is free (this version keeps batches in memory)")
-    except app.Occupied as error:
-        _line(error.by_agent, "spool", "in use: an agent is running" if error.by_agent else str(error))
-        return _IN_USE if error.by_agent else _BAD
-    return _FREE
+        with sole_owner(config.spool_directory):
+            pass
+    except Occupied as error:
+        if not error.by_agent:
+            _line(False, "spool", str(error))
+            return False, False
+        in_use = True
+    disk = SystemDisk(config.spool_directory)
+    used_by = "in use: an agent is running" if in_use else "free"
+    try:
+        agent = owner(disk)
+        found = survey(disk, agent) if agent else None
+    except (OSError, Unusable) as error:
+        _line(False, "spool", str(error))
+        return in_use, False
+    if found is None:
+        _line(True, "spool", f"{config.spool_directory} is {used_by}, nothing is in it")
+        return in_use, True
+    return in_use, _describe(found, config, used_by)
+
+
+def _describe(found: Survey, config: Config, used_by: str) -> bool:
+    """Lines about what a spool holds; whether nothing of it needs a human."""
+    percent = 100 * found.held_bytes // config.spool_bytes_max
+    state = "full" if percent >= 100 else "slow" if percent >= SLOW_PERCENT else "ok"
+    age = ""
+    if found.oldest_us:
+        seconds = identity.SystemClock().stamp().wall_us // _SECOND_US - found.oldest_us // _SECOND_US
+        age = f", the oldest of {_time(found.oldest_us)} ({max(seconds, 0)} s ago)"
+    _line(
+        state == "ok",
+        "spool",
+        f"{config.spool_directory} is {used_by}, {state}: {found.waiting} batches wait{age}, {found.held_bytes} of "
+        f"{config.spool_bytes_max} bytes, epoch {found.epoch.hex()}",
+    )
+    for note in found.notes:
+        _line(False, "spool", note)
+    losses = {
+        "tombstones sealed for batches that could not be delivered": found.tombstones,
+        "damaged segments in quarantine/": found.quarantined,
+        "refused batches in rejected/": found.rejected,
+    }
+    for what, count in losses.items():
+        if count:
+            _line(True, "spool", f"{count} {what}")
+    return state == "ok" and not found.notes
 
 
 async def _check_collectors(config: Config) -> bool:

@@ -11,15 +11,16 @@ again. It can be used as a library, with any spool and without an agent around i
 """
 
 import asyncio
+import contextlib
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import grpc.aio
 
 from agent.identity import Clock, SystemClock
 from agent.link import ACK_SECONDS_MAX, WINDOW_BATCHES, Counts, Ended, Greeting, Link
-from agent.spool import MemorySpool
+from agent.outbox import Outbox
 from ullage.channel import Identity, open_channel
 from ullage.log import fields
 
@@ -47,7 +48,7 @@ class Uplink:
         *,
         ca: bytes,
         identity: Identity,
-        spool: MemorySpool,
+        spool: Outbox,
         hello: Greeting,
         window: int = WINDOW_BATCHES,
         clock: Clock | None = None,
@@ -60,6 +61,9 @@ class Uplink:
         """
         self.counts = Counts()
         self.connected = False
+        # Why the last stream ended, until the next one is welcomed.
+        self.last_problem = ""
+        self._channel: grpc.aio.Channel | None = None
         self._address = address
         self._ca = ca
         self._identity = identity
@@ -73,7 +77,7 @@ class Uplink:
     @property
     def waiting(self) -> int:
         """Batches in the spool that are not acknowledged."""
-        return self._spool.end - self._spool.first
+        return self._spool.waiting
 
     async def drained(self) -> None:
         """Returns when every batch in the spool is acknowledged or put aside."""
@@ -91,6 +95,7 @@ class Uplink:
             ceiling = min(RETRY_SECONDS_MIN * 2**attempts, RETRY_SECONDS_MAX)
             if ended.code in _HUMAN:
                 ceiling = RETRY_SECONDS_MAX
+            self.last_problem = f"{ended.code.name}: {ended.reason}" if ended.code else ended.reason
             wait = self._spread(0, ceiling)
             attempts = min(attempts + 1, _DOUBLINGS_MAX)
             self.counts.reconnects += 1
@@ -108,9 +113,21 @@ class Uplink:
                 await self._look_for_the_cause(unwelcome)
             await self._clock.sleep(wait)
 
+    @contextlib.asynccontextmanager
+    async def borrow(self) -> AsyncIterator[grpc.aio.Channel]:
+        """The channel of the present stream, for a call beside it; where there is none, one for the block."""
+        if self._channel is not None:
+            yield self._channel
+            return
+        channel = open_channel(self._address, ca=self._ca, identity=self._identity)
+        try:
+            yield channel
+        finally:
+            await channel.close()
+
     async def _once(self) -> Ended:
         """One channel with one stream, from dialling to whatever ends it."""
-        channel = open_channel(self._address, ca=self._ca, identity=self._identity)
+        channel = self._channel = open_channel(self._address, ca=self._ca, identity=self._identity)
         link = Link(
             channel,
             spool=self._spool,
@@ -124,10 +141,12 @@ class Uplink:
             return await link.run(self._welcome)
         finally:
             self.connected = False
+            self._channel = None
             await channel.close()
 
     def _welcome(self) -> None:
         self.connected = True
+        self.last_problem = ""
         log.info("connected to the aggregator", extra=fields(address=self._address))
 
     async def _look_for_the_cause(self, attempts: int) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import grpc.aio
 
 from agent.link import Greeting
-from agent.spool import MemorySpool
+from agent.memory import MemorySpool
 from agent.uplink import Uplink
 from deploy.demo.folder import Folder
 from deploy.demo.programs import DemoError

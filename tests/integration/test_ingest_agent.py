@@ -11,9 +11,9 @@ import psycopg
 from agent.amounts import Reading
 from agent.amounts import Tick as AgentTick
 from agent.link import Greeting
+from agent.memory import MemorySpool
 from agent.seal import Payload, pack
 from agent.snapshot import Asset
-from agent.spool import MemorySpool
 from agent.uplink import Uplink
 from aggregator.authority import issue_agent
 from tests.ingest_batches import MINUTE_US, NOON_US, rows, stored
@@ -98,8 +98,7 @@ async def test_an_agent_that_lost_its_acknowledgements_learns_that_they_were_dup
         first.append(payloads)
         await drain(uplink(up, first))
         # The same spool as it was before any answer came.
-        again = MemorySpool()
-        again._epoch = first.epoch
+        again = MemorySpool(epoch=first.epoch)
         again.append(payloads)
         link = uplink(up, again)
         await drain(link)

@@ -48,6 +48,8 @@ class Scripted(ingest_pb2_grpc.IngestServicer):
         self.answers_what_it_drops = False
         self.deny: tuple[grpc.StatusCode, str] | None = None
         self.rejected: list[ingest_pb2.Rejected] = []
+        self.beats: list[ingest_pb2.HeartbeatRequest] = []
+        self.server_time_us = 0
         self.release = asyncio.Event()
         self.release.set()
 
@@ -93,6 +95,14 @@ class Scripted(ingest_pb2_grpc.IngestServicer):
                 awaited[batch.epoch] = ack.expected or batch.seq
             await context.write(ingest_pb2.PushReply(ack=ack))
 
+    async def Heartbeat(
+        self,
+        request: ingest_pb2.HeartbeatRequest,
+        context: grpc.aio.ServicerContext[ingest_pb2.HeartbeatRequest, ingest_pb2.HeartbeatReply],
+    ) -> ingest_pb2.HeartbeatReply:
+        self.beats.append(request)
+        return ingest_pb2.HeartbeatReply(server_time_us=self.server_time_us)
+
     def _fail(self, batch: ingest_pb2.SealedBatch, fault: Fault) -> ingest_pb2.Ack:
         ack = ingest_pb2.Ack(epoch=batch.epoch, seq=batch.seq, reason="as the test says", retry_after_ms=1)
         match fault:
@@ -115,9 +125,10 @@ class Scripted(ingest_pb2_grpc.IngestServicer):
             ack.expected = last + 1
         else:
             self.stored[batch.epoch, batch.seq] = batch.payload
-            self.cursors[batch.epoch] = batch.seq
+            content = ingest_pb2.Batch.FromString(batch.payload)
+            self.cursors[batch.epoch] = content.tombstone.through or batch.seq
             ack.outcome = ingest_pb2.OUTCOME_APPLIED
-            ack.stored = sum(len(t.series) for t in ingest_pb2.Batch.FromString(batch.payload).ticks)
+            ack.stored = sum(len(t.series) for t in content.ticks)
             ack.rejected.extend(self.rejected)
         return ack
 

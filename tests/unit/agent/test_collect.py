@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from agent.amounts import Stamp
 from agent.collect import Collection, next_due
+from agent.memory import MemorySpool
 from agent.snapshot import Snapshot
-from agent.spool import MemorySpool
 from tests.unit.agent.made import MINUTE_US, NOON_US, SECOND_US, FakeClock, Source, counter, level
 from ullage.v1 import ingest_pb2
 
@@ -181,7 +181,7 @@ async def test_with_a_full_spool_amounts_are_in_the_next_difference_and_levels_a
     made = collection(sources, clock, spool=spool)
     await made.tick(clock.stamp())
     assert made.seal()
-    room, spool.bytes_max = spool.bytes_max, spool.bytes
+    room, spool.bytes_max = spool.bytes_max, spool.held_bytes
     for _ in range(3):
         clock.advance(MINUTE_US)
         state["value"] += 10
@@ -221,7 +221,7 @@ async def _hold(steps: list[tuple[int, str]]) -> None:
         state["value"] += used
         state["broken"] = what == "fail"
         await made.tick(clock.stamp())
-        spool.bytes_max = spool.bytes if what == "full" else room
+        spool.bytes_max = spool.held_bytes if what == "full" else room
         if what != "open":
             made.seal()
     successes = [tick for tick in sent(spool) if tick.reported]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.app import Occupied, sole_owner
+from agent.disk import Occupied, sole_owner
 from tests.unit.agent.certificates import AGENT, Authority, write
 from tests.unit.agent.scripted import Scripted, serving
 from ullage.v1 import ingest_pb2
@@ -113,10 +113,12 @@ def test_collect_once_prints_what_would_be_sent_and_needs_no_certificate(tmp_pat
     assert (done.returncode, done.stderr) == (0, "")
     printed = json.loads(done.stdout)
     [tick] = printed["ticks"]
-    assert tick["since"] == tick["ticked_at"]
-    assert {"vcpu", "ram", "ram-used"} <= {reading["unit_type"] for reading in tick["readings"]}
+    assert tick["since"] < tick["ticked_at"]
+    # Levels and amounts.
+    assert {"vcpu", "ram", "ram-used", "cpu"} <= {reading["unit_type"] for reading in tick["readings"]}
     assert "cpu" in {counter["unit_type"] for counter in printed["counters"]}
     assert printed["failures"] == {}
+    assert not (tmp_path / "spool").exists()
 
 
 async def test_check_of_an_agent_that_would_work_exits_0(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from agent.identity import SystemClock
 from agent.link import Greeting
+from agent.memory import MemorySpool
 from agent.seal import Sealed
-from agent.spool import MemorySpool
 from agent.uplink import EXPLAIN_AFTER_ATTEMPTS, RETRY_SECONDS_MAX, Uplink
 from tests.unit.agent.certificates import Authority
 from tests.unit.agent.made import payload
@@ -75,6 +75,11 @@ async def deliver(aggregator: Scripted, spool: MemorySpool, *, window: int = 3) 
     return uplink
 
 
+def graves(aggregator: Scripted) -> list[ingest_pb2.Tombstone]:
+    batches = [ingest_pb2.Batch.FromString(stored) for stored in aggregator.payloads]
+    return [batch.tombstone for batch in batches if batch.HasField("tombstone")]
+
+
 def sent(count: int) -> list[bytes]:
     return [payload(number).payload for number in range(1, count + 1)]
 
@@ -85,7 +90,7 @@ async def test_batches_arrive_in_order_with_their_numbers_and_content() -> None:
     uplink = await deliver(aggregator, spool)
     assert list(aggregator.stored) == [(epoch, number) for number in range(1, 21)]
     assert aggregator.payloads == sent(20)
-    assert (uplink.counts.applied, uplink.counts.readings_stored, spool.bytes) == (20, 20, 0)
+    assert (uplink.counts.applied, uplink.counts.readings_stored, spool.held_bytes) == (20, 20, 0)
 
 
 async def test_the_hello_says_who_speaks_and_which_epochs_are_held() -> None:
@@ -201,29 +206,29 @@ async def test_an_aggregator_that_is_ahead_of_our_numbers_makes_later_batches_us
     assert old not in {epoch for epoch, _ in ours}
 
 
-async def test_a_refused_batch_is_put_aside_and_the_others_go_on() -> None:
+async def test_a_refused_batch_is_put_aside_and_a_tombstone_has_its_number() -> None:
     aggregator, spool = Scripted(), filled(5)
     aggregator.faults.extend([None, Fault.REFUSE])
     uplink = await deliver(aggregator, spool)
-    assert aggregator.payloads == [*sent(1), *sent(5)[2:]]
-    assert [(entry.batch.content.payload, entry.reason) for entry in spool.rejected] == [
-        (sent(2)[1], "as the test says")
-    ]
-    assert uplink.counts.refused == 1
+    assert [number for _, number in aggregator.stored] == [1, 2, 3, 4, 5]
+    assert [*aggregator.payloads[:1], *aggregator.payloads[2:]] == [*sent(1), *sent(5)[2:]]
+    [grave] = graves(aggregator)
+    assert (grave.through, grave.reason, grave.detail) == (2, "refused", "as the test says")
+    assert [entry.batch.content.payload for entry in spool.rejected] == [sent(2)[1]]
+    assert (uplink.counts.refused, len(aggregator.hellos)) == (1, 1)
 
 
-async def test_a_hole_that_cannot_be_filled_gives_the_others_new_numbers(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_what_is_asked_for_and_not_held_any_more_is_a_tombstone_and_the_others_keep_their_numbers() -> (
+    None
+):
     aggregator, spool = Scripted(), filled(5)
-    spool.acknowledge()
-    spool.acknowledge()
-    old = spool.epoch
+    for _ in range(2):
+        spool.acknowledge(held(spool)[0])
     await deliver(aggregator, spool)
-    assert aggregator.payloads == sent(5)[2:]
-    assert [number for _, number in aggregator.stored] == [1, 2, 3]
-    assert old not in {epoch for epoch, _ in aggregator.stored}
-    assert any("not held any more" in record.message for record in caplog.records)
+    assert [number for _, number in aggregator.stored] == [1, 3, 4, 5]
+    [grave] = graves(aggregator)
+    assert (grave.through, grave.reason) == (2, "dropped")
+    assert list(aggregator.cursors.values()) == [5]
 
 
 async def test_readings_that_were_not_taken_are_logged_with_the_reason(
@@ -353,6 +358,9 @@ async def _hold(faults: list[Fault | None], *, count: int, window: int, shuffle:
                 await asyncio.sleep(0)
         await uplink.drained()
     aside = [entry.batch.content.payload for entry in spool.rejected]
-    assert sorted(aggregator.payloads + aside) == sorted(sent(count))
-    in_order = [stored for stored in sent(count) if stored not in aside]
-    assert aggregator.payloads == in_order
+    stored = [
+        one for one in aggregator.payloads if not ingest_pb2.Batch.FromString(one).HasField("tombstone")
+    ]
+    assert sorted(stored + aside) == sorted(sent(count))
+    assert stored == [one for one in sent(count) if one not in aside]
+    assert list(aggregator.cursors.values()) == [count]
