@@ -271,6 +271,33 @@ class World(Rows):
             stored=stored,
             quarantined=quarantined,
         )
+        await self.conn.execute(
+            """
+            insert into cursor as c (agent_id, epoch, last_seq, moved_at, batches, read, stored, quarantined)
+            values (%(agent)s, %(epoch)s, %(seq)s, %(at)s, 1, %(read)s, %(stored)s, %(quarantined)s)
+            on conflict (agent_id, epoch) do update
+            set last_seq = greatest(c.last_seq, excluded.last_seq), moved_at = greatest(c.moved_at, excluded.moved_at),
+                batches = c.batches + 1, read = c.read + excluded.read, stored = c.stored + excluded.stored,
+                quarantined = c.quarantined + excluded.quarantined
+            """,
+            {
+                "agent": agent,
+                "epoch": EPOCH,
+                "seq": seq,
+                "at": stored_at,
+                "read": read,
+                "stored": stored,
+                "quarantined": quarantined,
+            },
+        )
+        await self.conn.execute(
+            """
+            insert into quarantine_day as d (agent_id, day, reason, kept, counted_only)
+            values (%s, %s, 'negative', %s, 0)
+            on conflict (agent_id, day, reason) do update set kept = d.kept + excluded.kept
+            """,
+            [agent, stored_at.date(), quarantined],
+        )
 
     async def quarantined(self, agent: int, at: datetime, *, reason: str = "negative") -> int:
         """A reading that was not taken."""

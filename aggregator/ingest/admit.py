@@ -129,6 +129,13 @@ def admit(columns: Columns, resolved: Resolved, *, agent_id: int, now_us: int) -
     return Admitted(rows=list(rows), reach=reach, totals=totals, faulty=faulty, hits=hits)
 
 
+def faults(columns: Columns, resolved: Resolved, *, now_us: int) -> UInt8s:
+    """What is wrong with each reading, as ``admit`` would find it."""
+    tick = np.repeat(np.arange(len(columns.counts)), columns.counts)
+    found = _faults(columns, resolved, tick=tick, tick_fault=_faults_of_time(columns, now_us))
+    return np.zeros(len(columns.series), np.uint8) if found is None else found
+
+
 def _hits(columns: Columns, resolved: Resolved, rule: Int64s) -> tuple[Hit, ...]:
     rules, readings = np.unique(rule[columns.series], return_counts=True)
     return tuple(

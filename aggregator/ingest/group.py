@@ -68,7 +68,7 @@ async def store_group(conn: Connection, group: Sequence[Offered]) -> list[ingest
     told = list(zip(group, answers, strict=True))
     applied = [batch for batch, answer in told if answer.outcome == ingest_pb2.OUTCOME_APPLIED]
     if applied:
-        await _store(conn, applied, held.stored_at)
+        await store(conn, applied, held.stored_at)
     for batch, answer in told:
         if answer.outcome == ingest_pb2.OUTCOME_REFUSED:
             await keep_rejected(conn, batch, answer.reason)
@@ -104,6 +104,25 @@ async def _lock(conn: Connection, group: Sequence[Offered]) -> _Held:
     return _Held(cursors, stored_at, World(version, base))
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """The server's own cursor of an agent, held until the transaction ends."""
+
+    last: int
+    stored_at: datetime
+    world: World
+
+
+async def hold_own_cursor(conn: Connection, agent_id: int) -> Own:
+    """Holds the ingest lock and the agent's cursor under the server's own epoch, in the order of every group."""
+    key = (agent_id, OWN_EPOCH)
+    await conn.execute(_Q["lock_ingest"])
+    await conn.execute(_Q["open_own_cursor"], {"agent_id": agent_id, "epoch": OWN_EPOCH})
+    [(_, _, last)] = await (await conn.execute(_Q["lock_cursors"], _keys([key]))).fetchall()
+    [(stored_at, version, base)] = await (await conn.execute(_Q["clock_and_world"])).fetchall()
+    return Own(last, stored_at, World(version, base))
+
+
 async def _not_opened(conn: Connection, closed: Sequence[Epoch]) -> dict[Epoch, str]:
     found = await fetch_all(conn, _NotOpened, _Q["not_opened"], {**_keys(closed), "own_epoch": OWN_EPOCH})
     return {
@@ -120,7 +139,8 @@ async def _hashes(conn: Connection, old: Sequence[Offered]) -> dict[Number, byte
     return {(agent, epoch, seq): sha256 for agent, epoch, seq, sha256 in await found.fetchall()}
 
 
-async def _store(conn: Connection, batches: Sequence[Offered], stored_at: datetime) -> None:
+async def store(conn: Connection, batches: Sequence[Offered], stored_at: datetime) -> None:
+    """Stores batches whose cursors are held and stand right before them."""
     applied = [(batch, batch.content) for batch in batches if isinstance(batch.content, Admitted)]
     if applied:
         await _store_readings(conn, applied, stored_at)

@@ -14,6 +14,7 @@ from aggregator.ingest.judge import RETRY_MS, Content, Offered
 from aggregator.ingest.limits import SEQUENCE_MAX
 from aggregator.ingest.resolve import Resolver
 from aggregator.ingest.rules import Rules, RuleSet, World
+from aggregator.ingest.usual import take_usual
 from aggregator.store.database import Database
 from ullage.log import fields
 
@@ -78,12 +79,12 @@ class Reader:
         if isinstance(columns, Refused | Later):
             return _Read(columns, clock)
         columns, clock = correct(columns, sent)
-        resolved = await self._resolver.resolve(
-            agent, columns.dictionary, rules=rules, now_us=sent.received_us
-        )
+        now_us = sent.received_us
+        resolved = await self._resolver.resolve(agent, columns.dictionary, rules=rules, now_us=now_us)
         if isinstance(resolved, Refused):
             return _Read(resolved, clock)
-        content = admit(columns, resolved, agent_id=agent.id, now_us=sent.received_us)
+        usual = take_usual(columns, resolved, agent_id=agent.id, now_us=now_us)
+        content = usual or admit(columns, resolved, agent_id=agent.id, now_us=now_us)
         return _Read(content, clock, rules.world if isinstance(content, Admitted) else None)
 
 

@@ -211,11 +211,13 @@ def filter_message(conditions: Conditions) -> types_pb2.Filter:
 def to_filter(field: str, message: types_pb2.Filter) -> Filter:
     """Conditions as the domain knows them. Raises ``Invalid`` for an operator that does not exist."""
     return Filter(
-        tuple(
-            Condition(one.field, _operator(f"{field}[{place}]", one.operator), one.pattern)
-            for place, one in enumerate(message.conditions, start=1)
-        )
+        tuple(to_condition(f"{field}[{place}]", one) for place, one in enumerate(message.conditions, start=1))
     )
+
+
+def to_condition(field: str, message: types_pb2.Condition) -> Condition:
+    """Raises ``Invalid`` for an operator that does not exist."""
+    return Condition(message.field, _operator(field, message.operator), message.pattern)
 
 
 def _operator(condition: str, value: int) -> Operator:

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from aggregator.domain import insight
-from aggregator.domain.health import Judgement
+from aggregator.domain.health import Judgement, Trouble
 from aggregator.rpc.timetable import ScheduledJob
 from aggregator.store.health import AgentRow, SystemFigures
 from aggregator.store.insight import NewOverage
@@ -50,6 +50,18 @@ def agent(row: AgentRow) -> admin_pb2.Agent:
         batches=row.batches,
         readings=row.readings,
         connected=row.connected,
+        heartbeat_at=from_time(row.heartbeat_at),
+        spool_bytes=row.spool_bytes,
+        spool_bytes_max=row.spool_bytes_max,
+        unacknowledged=row.unacknowledged,
+        oldest_unacknowledged=from_time(row.oldest_at),
+        spool_state=row.spool_state,
+        clock_offset_ms=row.clock_offset_ms,
+        failed_collectors=row.failed,
+        last_error=row.last_error,
+        tombstones=row.tombstones,
+        conflicts=row.conflicts,
+        quarantined=row.quarantined,
     )
 
 
@@ -69,6 +81,15 @@ def health_message(
         agents_silent=figures.agents_silent,
         quarantined=figures.quarantined,
         unbalanced_batches=figures.unbalanced_batches,
+        read=figures.totals.read,
+        stored=figures.totals.stored,
+        ever_quarantined=figures.totals.quarantined,
+        suppressed=figures.totals.suppressed,
+        unbalanced_agents=figures.totals.unbalanced_agents,
+        agents_spool=figures.agents_with(Trouble.SPOOL_FULL, Trouble.SPOOL_SLOW),
+        agents_clock=figures.agents_with(Trouble.CLOCK),
+        agents_lost=figures.agents_with(Trouble.LOST, Trouble.NEW_SPOOL, Trouble.SET_BACK),
+        agents_conflict=figures.agents_with(Trouble.CONFLICT, Trouble.SECOND_LINE),
     )
 
 

@@ -4,12 +4,13 @@ from aggregator.actions.assign_assets import assign_assets
 from aggregator.actions.create_assignment_rule import create_assignment_rule
 from aggregator.actions.create_bucket import create_bucket
 from aggregator.actions.create_client import create_client
+from aggregator.actions.suppress import create_suppression, end_suppression
 from aggregator.domain.slot import UNITS_PER_DAY
 from aggregator.errors import Invalid, NotFound
-from aggregator.rpc import convert
+from aggregator.rpc import convert, convert_intake
 from aggregator.rpc.pages import page_info, search_text, to_paging
 from aggregator.rpc.server import Context
-from aggregator.store import assets, buckets, clients, usage
+from aggregator.store import assets, buckets, clients, suppressions, usage
 from aggregator.store.assets import AssetFilter
 from aggregator.store.buckets import BucketFilter
 from aggregator.store.database import Database
@@ -141,6 +142,38 @@ class InventoryService(inventory_pb2_grpc.InventoryServicer):
         async with snapshot(self._db) as seen:
             unit_types = await buckets.unit_types(seen)
         return inventory_pb2.ListUnitTypesReply(unit_types=[convert.unit_type(row) for row in unit_types])
+
+    async def ListSuppressions(
+        self, request: inventory_pb2.ListSuppressionsRequest, context: Context
+    ) -> inventory_pb2.ListSuppressionsReply:
+        """Those that hold, oldest first; those that have ended only when asked for."""
+        async with snapshot(self._db) as seen:
+            found = await suppressions.suppressions(seen.conn, ended=request.ended)
+        return inventory_pb2.ListSuppressionsReply(
+            suppressions=[convert_intake.suppression(row) for row in found]
+        )
+
+    async def CreateSuppression(
+        self, request: inventory_pb2.CreateSuppressionRequest, context: Context
+    ) -> inventory_pb2.Suppression:
+        """The suppression; it holds from the next batch on."""
+        condition = convert.to_condition("condition", request.condition)
+        number = await create_suppression(self._db, condition=condition, reason=request.reason)
+        return await self._suppression(number)
+
+    async def EndSuppression(
+        self, request: inventory_pb2.EndSuppressionRequest, context: Context
+    ) -> inventory_pb2.Suppression:
+        """The suppression with what it dropped."""
+        await end_suppression(self._db, request.id)
+        return await self._suppression(request.id)
+
+    async def _suppression(self, number: int) -> inventory_pb2.Suppression:
+        async with snapshot(self._db) as seen:
+            row = await suppressions.suppression(seen.conn, number)
+        if row is None:
+            raise NotFound("suppression", number)
+        return convert_intake.suppression(row)
 
     async def ListBuckets(
         self, request: inventory_pb2.ListBucketsRequest, context: Context

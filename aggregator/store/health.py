@@ -1,12 +1,21 @@
 """What the state of the whole system is judged by, and who the agents are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
 
 import sql
-from aggregator.domain.health import NAMES_MAX, SILENT_AFTER, UNBALANCED_LOOK_BACK
+from aggregator.domain.health import (
+    NAMES_MAX,
+    OFFSET_MS_MAX,
+    SILENT_AFTER,
+    TOLD_FOR,
+    UNBALANCED_LOOK_BACK,
+    Figures,
+    Trouble,
+    Troubled,
+)
 from aggregator.store.database import fetch_all, fetch_one
 from aggregator.store.snapshot import Snapshot
 
@@ -14,6 +23,36 @@ _Q = sql.queries("health")
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """Readings over everything that was ever applied, and the agents of which they do not add up."""
+
+    read: int
+    stored: int
+    quarantined: int
+    suppressed: int
+    unbalanced_agents: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Troubled:
+    trouble: str
+    agents: int
+    names: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    server_version: str
+    timescaledb_version: str | None
+    last_reading: datetime | None
+    agents: int
+    agents_silent: int
+    silent_names: Sequence[str]
+    quarantined: int
+    unbalanced_batches: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SystemFigures:
     """Counts of what should be none, and the database's versions."""
 
@@ -25,6 +64,24 @@ class SystemFigures:
     silent_names: Sequence[str]
     quarantined: int
     unbalanced_batches: int
+    totals: Totals
+    troubled: Sequence[Troubled]
+
+    def agents_with(self, *troubles: Trouble) -> int:
+        """How many agents have one of them; an agent with two counts twice."""
+        return sum(one.agents for one in self.troubled if one.trouble in troubles)
+
+    def to_judge(self) -> Figures:
+        """What the judgement is made of."""
+        return Figures(
+            agents=self.agents,
+            agents_silent=self.agents_silent,
+            silent_names=self.silent_names,
+            quarantined=self.quarantined,
+            unbalanced_batches=self.unbalanced_batches,
+            unbalanced_agents=self.totals.unbalanced_agents,
+            troubled=self.troubled,
+        )
 
     @property
     def database(self) -> str:
@@ -58,6 +115,18 @@ class AgentRow:
     batches: int
     readings: int
     connected: bool
+    heartbeat_at: datetime | None
+    spool_bytes: int
+    spool_bytes_max: int
+    unacknowledged: int
+    oldest_at: datetime | None
+    spool_state: str
+    clock_offset_ms: int
+    failed: list[str]
+    last_error: str
+    tombstones: int
+    conflicts: int
+    quarantined: int
 
 
 async def figures(seen: Snapshot) -> SystemFigures:
@@ -67,9 +136,25 @@ async def figures(seen: Snapshot) -> SystemFigures:
         "unbalanced_since": seen.now - UNBALANCED_LOOK_BACK,
         "names": NAMES_MAX,
     }
-    found = await fetch_one(seen.conn, SystemFigures, _Q["figures"], params)
-    assert found is not None  # noqa: S101 - a select without from has a row
-    return found
+    counts = await fetch_one(seen.conn, _Counts, _Q["figures"], params)
+    totals = await fetch_one(seen.conn, Totals, _Q["totals"])
+    assert counts is not None and totals is not None  # noqa: S101 PT018 - selects without from have a row
+    troubled = await fetch_all(
+        seen.conn,
+        _Troubled,
+        _Q["troubled"],
+        {
+            "heard_since": seen.now - SILENT_AFTER,
+            "told_since": seen.now - TOLD_FOR,
+            "offset_ms_max": OFFSET_MS_MAX,
+            "names": NAMES_MAX,
+        },
+    )
+    return SystemFigures(
+        **asdict(counts),
+        totals=totals,
+        troubled=[Troubled(Trouble(one.trouble), one.agents, one.names) for one in troubled],
+    )
 
 
 async def succeeded(seen: Snapshot) -> dict[str, datetime]:

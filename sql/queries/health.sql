@@ -1,13 +1,16 @@
 -- How the system itself is doing.
 
 -- name: figures
--- `silent`: active agents whose newest batch was stored before `silent_before`, or that never sent one since.
+-- `silent`: active agents that were last heard of before `silent_before`, by batch or heartbeat, or never since then.
 with active as (
-    select g.name, (select max(b.stored_at) from batch b where b.agent_id = g.id) as last_batch, g.created_at
+    select g.name, g.created_at, greatest(
+        (select max(c.moved_at) from cursor c where c.agent_id = g.id),
+        (select h.received_at from agent_heartbeat h where h.agent_id = g.id)
+    ) as last_heard
     from agent g
     where g.state = 'active'
 ), silent as (
-    select name from active where coalesce(last_batch, created_at) < %(silent_before)s::timestamptz
+    select name from active where coalesce(last_heard, created_at) < %(silent_before)s::timestamptz
 )
 select current_setting('server_version') as server_version,
        (select extversion from pg_extension where extname = 'timescaledb') as timescaledb_version,
@@ -15,7 +18,7 @@ select current_setting('server_version') as server_version,
        (select count(*) from active) as agents,
        (select count(*) from silent) as agents_silent,
        array(select name from silent order by name limit %(names)s::integer) as silent_names,
-       (select count(*) from quarantine) as quarantined,
+       (select count(*) from quarantine where settled_at is null) as quarantined,
        (select count(*) from batch
         where read <> stored + quarantined + suppressed and stored_at > %(unbalanced_since)s::timestamptz)
            as unbalanced_batches
@@ -27,16 +30,83 @@ from run
 where state = 'done'
 order by job, started_at desc
 
+-- name: totals
+-- The control totals of every agent, against what quarantine and suppressions count.
+with applied as (
+    select agent_id, sum(read) as read, sum(stored) as stored, sum(quarantined) as quarantined, sum(suppressed) as suppressed
+    from cursor
+    group by agent_id
+), set_aside as (
+    select agent_id, sum(kept + counted_only) as readings from quarantine_day group by agent_id
+), dropped as (
+    select agent_id, sum(readings) as readings from suppression_hit group by agent_id
+)
+select coalesce(sum(a.read), 0)::bigint as read, coalesce(sum(a.stored), 0)::bigint as stored,
+       coalesce(sum(a.quarantined), 0)::bigint as quarantined, coalesce(sum(a.suppressed), 0)::bigint as suppressed,
+       count(*) filter (
+           where a.read <> a.stored + a.quarantined + a.suppressed or a.quarantined <> coalesce(q.readings, 0)
+               or a.suppressed <> coalesce(d.readings, 0)
+       ) as unbalanced_agents
+from applied a
+left join set_aside q using (agent_id)
+left join dropped d using (agent_id)
+
+-- name: troubled
+-- By kind of trouble: how many agents have it, and the first few names.
+with heard as (
+    select g.name, h.spool_state, h.clock_offset_ms
+    from agent_heartbeat h
+    join agent g on g.id = h.agent_id
+    where g.state = 'active' and h.received_at >= %(heard_since)s::timestamptz
+), found (trouble, name) as (
+    select 'spool_' || spool_state, name from heard where spool_state <> 'ok'
+    union
+    select 'clock', name from heard where abs(clock_offset_ms) > %(offset_ms_max)s::bigint
+    union
+    select 'lost', g.name from batch b join agent g on g.id = b.agent_id
+    where b.lost_reason is not null and b.stored_at >= %(told_since)s::timestamptz
+    union
+    select case c.began when 'unnamed' then 'new_spool' else 'set_back' end, g.name
+    from cursor c join agent g on g.id = c.agent_id
+    where c.began in ('unnamed', 'unknown') and c.opened_at >= %(told_since)s::timestamptz
+    union
+    select 'second_line', g.name from epoch_refused e join agent g on g.id = e.agent_id
+    where e.last_at >= %(heard_since)s::timestamptz
+    union
+    select 'conflict', g.name from conflict c join agent g on g.id = c.agent_id
+    where c.last_at >= %(told_since)s::timestamptz
+    union
+    select 'overflow', g.name from quarantine_day d join agent g on g.id = d.agent_id
+    where d.counted_only > 0 and d.day >= (%(told_since)s::timestamptz)::date
+)
+select trouble, count(*) as agents, (array_agg(name order by name))[1:%(names)s::integer] as names
+from found
+group by trouble
+
 -- name: agents
--- Batches and readings are those that are kept: as long as raw readings are.
-select g.id, g.uuid, g.name, g.site, g.state, coalesce(s.version, '') as version,
+-- Batches and readings are all that were ever applied; a tombstone counts for the numbers it stands for.
+select g.id, g.uuid, g.name, g.site, g.state, coalesce(h.version, s.version, '') as version,
        t.last_batch, coalesce(t.batches, 0) as batches, coalesce(t.readings, 0) as readings,
-       s.agent_id is not null and s.disconnected_at is null as connected
+       s.agent_id is not null and s.disconnected_at is null as connected,
+       h.received_at as heartbeat_at, coalesce(h.spool_bytes, 0) as spool_bytes,
+       coalesce(h.spool_bytes_max, 0) as spool_bytes_max, coalesce(h.unacknowledged, 0) as unacknowledged, h.oldest_at,
+       coalesce(h.spool_state, '') as spool_state, coalesce(h.clock_offset_ms, 0) as clock_offset_ms,
+       coalesce(h.failed, '{}') as failed, coalesce(h.last_error, '') as last_error,
+       coalesce(l.tombstones, 0) as tombstones, coalesce(k.conflicts, 0) as conflicts,
+       coalesce(q.quarantined, 0) as quarantined
 from agent g
 left join agent_status s on s.agent_id = g.id
+left join agent_heartbeat h on h.agent_id = g.id
 left join (
-    select agent_id, max(stored_at) as last_batch, sum(through - seq + 1)::bigint as batches, sum(stored) as readings
-    from batch
+    select agent_id, max(moved_at) as last_batch, sum(batches)::bigint as batches, sum(stored)::bigint as readings
+    from cursor
     group by agent_id
 ) t on t.agent_id = g.id
+left join (
+    select agent_id, count(*) as tombstones from batch where lost_reason is not null group by agent_id
+) l on l.agent_id = g.id
+left join (select agent_id, sum(times)::bigint as conflicts from conflict group by agent_id) k on k.agent_id = g.id
+left join (
+    select agent_id, count(*) as quarantined from quarantine where settled_at is null group by agent_id
+) q on q.agent_id = g.id
 order by g.name

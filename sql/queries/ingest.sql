@@ -195,6 +195,9 @@ select k.agent_id, k.epoch, coalesce(a.state, 'unknown') as state,
 from unnest(%(agents)s::bigint[], %(epochs)s::bytea[]) k (agent_id, epoch)
 left join agent a on a.id = k.agent_id
 
+-- name: open_own_cursor
+insert into cursor (agent_id, epoch, last_seq) values (%(agent_id)s, %(epoch)s, 0) on conflict do nothing
+
 -- name: lock_cursors
 -- In key order: unordered, two aggregators run into deadlocks.
 select c.agent_id, c.epoch, c.last_seq

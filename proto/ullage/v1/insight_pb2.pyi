@@ -233,17 +233,41 @@ class Health(_message.Message):
     AGENTS_SILENT_FIELD_NUMBER: _builtins.int
     QUARANTINED_FIELD_NUMBER: _builtins.int
     UNBALANCED_BATCHES_FIELD_NUMBER: _builtins.int
+    READ_FIELD_NUMBER: _builtins.int
+    STORED_FIELD_NUMBER: _builtins.int
+    EVER_QUARANTINED_FIELD_NUMBER: _builtins.int
+    SUPPRESSED_FIELD_NUMBER: _builtins.int
+    UNBALANCED_AGENTS_FIELD_NUMBER: _builtins.int
+    AGENTS_SPOOL_FIELD_NUMBER: _builtins.int
+    AGENTS_CLOCK_FIELD_NUMBER: _builtins.int
+    AGENTS_LOST_FIELD_NUMBER: _builtins.int
+    AGENTS_CONFLICT_FIELD_NUMBER: _builtins.int
     state: _builtins.str
     """"ok", "warning" or "critical", with what to look at in `problems`."""
     database: _builtins.str
     """Product and version of the database."""
     agents: _builtins.int
     agents_silent: _builtins.int
-    """Agents whose newest batch is older than ten minutes."""
+    """Agents whose newest batch and heartbeat are older than ten minutes."""
     quarantined: _builtins.int
     """Open quarantined readings."""
     unbalanced_batches: _builtins.int
     """Batches of the last 24 hours whose read readings are not all accounted for as stored or quarantined. Must be 0."""
+    read: _builtins.int
+    """Control totals over everything that was ever applied, in readings: read = stored + quarantined + suppressed. A reading
+    released from quarantine is read and stored once more.
+    """
+    stored: _builtins.int
+    ever_quarantined: _builtins.int
+    suppressed: _builtins.int
+    unbalanced_agents: _builtins.int
+    """Agents whose totals do not add up, or differ from what quarantine and suppressions count. Must be 0."""
+    agents_spool: _builtins.int
+    """Agents whose spool is slow or full, and whose clock is off by more than two seconds, by their heartbeats."""
+    agents_clock: _builtins.int
+    agents_lost: _builtins.int
+    """Agents with lost batches (tombstones, lost spools), and with conflicts, of the last seven days."""
+    agents_conflict: _builtins.int
     @_builtins.property
     def problems(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -268,10 +292,19 @@ class Health(_message.Message):
         agents_silent: _builtins.int = ...,
         quarantined: _builtins.int = ...,
         unbalanced_batches: _builtins.int = ...,
+        read: _builtins.int = ...,
+        stored: _builtins.int = ...,
+        ever_quarantined: _builtins.int = ...,
+        suppressed: _builtins.int = ...,
+        unbalanced_agents: _builtins.int = ...,
+        agents_spool: _builtins.int = ...,
+        agents_clock: _builtins.int = ...,
+        agents_lost: _builtins.int = ...,
+        agents_conflict: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_billing", b"last_billing", "last_projection", b"last_projection", "last_reading", b"last_reading", "last_rollup", b"last_rollup"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "agents_silent", b"agents_silent", "database", b"database", "last_billing", b"last_billing", "last_projection", b"last_projection", "last_reading", b"last_reading", "last_rollup", b"last_rollup", "problems", b"problems", "quarantined", b"quarantined", "state", b"state", "unbalanced_batches", b"unbalanced_batches"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "agents_clock", b"agents_clock", "agents_conflict", b"agents_conflict", "agents_lost", b"agents_lost", "agents_silent", b"agents_silent", "agents_spool", b"agents_spool", "database", b"database", "ever_quarantined", b"ever_quarantined", "last_billing", b"last_billing", "last_projection", b"last_projection", "last_reading", b"last_reading", "last_rollup", b"last_rollup", "problems", b"problems", "quarantined", b"quarantined", "read", b"read", "state", b"state", "stored", b"stored", "suppressed", b"suppressed", "unbalanced_agents", b"unbalanced_agents", "unbalanced_batches", b"unbalanced_batches"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -83,6 +83,7 @@ async def test_problems_are_counted_and_told(admin: AdminService, world: World, 
     assert (told.agents, told.agents_silent, told.quarantined, told.unbalanced_batches) == (4, 2, 1, 1)
     assert [problem.split(":")[0] for problem in told.problems] == [
         "1 batch of the last 24 hours with readings that were neither stored nor quarantined",
+        "1 agent whose control totals do not add up",
         "the last run of billing failed",
         "2 of 4 agents silent for more than 10 min (mute, quiet)",
         "1 reading in quarantine",

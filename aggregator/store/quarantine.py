@@ -1,0 +1,39 @@
+"""What waits in quarantine, by agent and reason, and the decision that some of it never counts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import sql
+from aggregator.store.database import Connection, execute, fetch_all
+
+_Q = sql.queries("quarantine")
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineGroup:
+    """Readings of one agent and reason, with one of them; ``counted_only`` were above the limit of a day."""
+
+    agent_id: int
+    agent_name: str
+    reason: str
+    readings: int
+    oldest: datetime | None
+    newest: datetime | None
+    source_type: str | None
+    external_id: str | None
+    unit_type: str | None
+    value: int | None
+    ticked_at: datetime | None
+    counted_only: int
+
+
+async def groups(conn: Connection, *, counted_since: date) -> list[QuarantineGroup]:
+    """The most numerous first."""
+    return await fetch_all(conn, QuarantineGroup, _Q["groups"], {"counted_since": counted_since})
+
+
+async def discard(conn: Connection, *, ids: Sequence[int], agent_id: int, reason: str) -> int:
+    """How many were discarded: by ids, or all of an agent and reason."""
+    wanted = {"ids": list(ids), "agent_id": agent_id, "reason": reason}
+    return await execute(conn, _Q["discard"], wanted)

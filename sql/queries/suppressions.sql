@@ -1,0 +1,32 @@
+-- Rules applied at ingest, and what they dropped.
+
+-- name: suppressions
+-- Those that hold first, then by age; ended ones only when asked for.
+select s.id, s.field, s.operator, s.pattern, s.reason, s.created_at, s.ended_at, coalesce(h.assets, 0) as assets,
+       coalesce(h.readings, 0) as readings, h.last_hit_at
+from suppression s
+left join (
+    select suppression_id, sum(assets)::bigint as assets, sum(readings)::bigint as readings, max(last_hit_at) as last_hit_at
+    from suppression_hit
+    group by suppression_id
+) h on h.suppression_id = s.id
+where (s.ended_at is null or %(ended)s) and (s.id = %(id)s or %(id)s::bigint is null)
+order by s.ended_at is not null, s.id
+
+-- name: hold
+-- One creation at a time: the number of suppressions is limited.
+select pg_advisory_xact_lock(hashtextextended('ullage.suppression', 0))
+
+-- name: how_many
+select count(*) from suppression where ended_at is null
+
+-- name: insert
+-- No row when one like it holds.
+insert into suppression (field, operator, pattern, reason)
+values (%(field)s, %(operator)s, %(pattern)s, %(reason)s)
+on conflict (field, operator, pattern) where ended_at is null do nothing
+returning id
+
+-- name: end
+-- Those that have ended stay as they are.
+update suppression set ended_at = coalesce(ended_at, clock_timestamp()) where id = %(id)s returning id
