@@ -18,6 +18,7 @@ STRING_BYTES_MAX = 4 * 1024 * 1024
 DOMAINS_MAX = 16_384
 PARAMETERS_MAX = 65_536
 AUTHENTICATIONS_MAX = 20
+COMPLAINT_CHARACTERS_MAX = 200
 READ_BYTES = 64 * 1024
 
 _PROGRAM = 0x20008086
@@ -158,7 +159,8 @@ class Connection:
         if status == _STATUS_ERROR:
             reader.number()
             reader.number()
-            raise Failed(f"libvirt refused: {reader.optional_string()[:200]}")
+            said = reader.optional_string()[:COMPLAINT_CHARACTERS_MAX]
+            raise Failed(f"libvirt refused: {''.join(c if c.isprintable() else '?' for c in said)}")
         if status != _STATUS_OK:
             raise Failed(f"libvirt answered with the unknown status {status}")
         return reader

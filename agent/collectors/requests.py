@@ -62,6 +62,9 @@ class Conversation:
                 body += chunk
                 if len(body) > bytes_max:
                     raise Failed(f"{self._place} answered with more than {bytes_max} bytes")
+            if response.length:
+                # Read in parts, http.client takes a body that is too short for a whole one.
+                raise http.client.IncompleteRead(bytes(body), response.length)
         except (OSError, http.client.HTTPException, ValueError) as error:
             if time.monotonic() >= self._ends:
                 raise Failed(f"{self._place} did not answer in time") from error
