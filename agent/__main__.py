@@ -33,7 +33,7 @@ The configuration is TOML; paths are relative to the file:
     collectors = ["host", "mounts", "interfaces", "process_groups"]
 \b
     [process_groups]                # cpu and memory of processes by name
-    web = ["nginx*", "php-fpm*"]
+    web = ["nginx*", "php-fpm*"]    # docs/collectors.md: cgroups, docker, libvirt, exec, prometheus
 \b
     [spool]
     directory = "spool"             # belongs to this agent alone
