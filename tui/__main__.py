@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from tui.cli import acts, check, lists
+from tui.cli import acts, check, intake, lists
 from tui.cli.session import EXIT_INTERRUPTED, EXIT_USAGE, Failure, say
 from tui.settings import Given, SettingsError, load
 
@@ -58,7 +58,9 @@ for command in (
     lists.projections,
     lists.unit_types,
     lists.assignment_rules,
-    lists.agents,
+    intake.agents,
+    intake.suppressions,
+    intake.quarantine,
     lists.jobs,
 ):
     cli.add_command(command)

@@ -229,6 +229,23 @@ class Aggregator:
         """The rule as stored."""
         return await self._call(self._wire.inventory.CreateAssignmentRule, request)
 
+    async def suppressions(self, *, ended: bool = False) -> inventory_pb2.ListSuppressionsReply:
+        """Those that hold; with ``ended`` all there ever were."""
+        request = inventory_pb2.ListSuppressionsRequest(ended=ended)
+        return await self._call(self._wire.inventory.ListSuppressions, request)
+
+    async def create_suppression(
+        self, condition: types_pb2.Condition, *, reason: str
+    ) -> inventory_pb2.Suppression:
+        """The suppression as stored."""
+        request = inventory_pb2.CreateSuppressionRequest(condition=condition, reason=reason)
+        return await self._call(self._wire.inventory.CreateSuppression, request)
+
+    async def end_suppression(self, suppression_id: int) -> inventory_pb2.Suppression:
+        """The suppression with what it dropped."""
+        request = inventory_pb2.EndSuppressionRequest(id=suppression_id)
+        return await self._call(self._wire.inventory.EndSuppression, request)
+
     async def unit_types(self) -> inventory_pb2.ListUnitTypesReply:
         """All unit types."""
         return await self._call(self._wire.inventory.ListUnitTypes, inventory_pb2.ListUnitTypesRequest())
@@ -298,6 +315,22 @@ class Aggregator:
     async def agents(self) -> admin_pb2.ListAgentsReply:
         """All agents."""
         return await self._call(self._wire.admin.ListAgents, admin_pb2.ListAgentsRequest())
+
+    async def quarantine(self) -> admin_pb2.ListQuarantineReply:
+        """What waits for a decision, by agent and reason."""
+        return await self._call(self._wire.admin.ListQuarantine, admin_pb2.ListQuarantineRequest())
+
+    async def release_quarantine(
+        self, request: admin_pb2.SettleQuarantineRequest
+    ) -> admin_pb2.SettleQuarantineReply:
+        """How many were stored and how many stay; answers when it is done."""
+        return await self._call(self._wire.admin.ReleaseQuarantine, request, seconds=RUN_SECONDS_MAX)
+
+    async def discard_quarantine(
+        self, request: admin_pb2.SettleQuarantineRequest
+    ) -> admin_pb2.SettleQuarantineReply:
+        """How many will never count."""
+        return await self._call(self._wire.admin.DiscardQuarantine, request, seconds=RUN_SECONDS_MAX)
 
     async def jobs(self) -> admin_pb2.ListJobsReply:
         """The timetable, with each job's last run."""

@@ -46,6 +46,8 @@ class Script:
     unit_types: list[inventory_pb2.UnitType] = field(default_factory=list)
     agents: list[admin_pb2.Agent] = field(default_factory=list)
     jobs: list[admin_pb2.Job] = field(default_factory=list)
+    suppressions: list[inventory_pb2.Suppression] = field(default_factory=list)
+    quarantine: list[admin_pb2.QuarantineGroup] = field(default_factory=list)
     dashboard: insight_pb2.Dashboard = field(default_factory=insight_pb2.Dashboard)
     # State in which a run ends.
     run_state: str = "done"
@@ -215,6 +217,24 @@ class Scripted(
         self.script.rules.append(made)
         return made
 
+    async def ListSuppressions(
+        self, request: inventory_pb2.ListSuppressionsRequest, context: Any
+    ) -> inventory_pb2.ListSuppressionsReply:
+        await self._enter(request, context)
+        return inventory_pb2.ListSuppressionsReply(suppressions=self.script.suppressions)
+
+    async def CreateSuppression(
+        self, request: inventory_pb2.CreateSuppressionRequest, context: Any
+    ) -> inventory_pb2.Suppression:
+        await self._enter(request, context)
+        return inventory_pb2.Suppression(id=1, condition=request.condition, reason=request.reason)
+
+    async def EndSuppression(
+        self, request: inventory_pb2.EndSuppressionRequest, context: Any
+    ) -> inventory_pb2.Suppression:
+        await self._enter(request, context)
+        return inventory_pb2.Suppression(id=request.id, readings=12)
+
     async def ListUnitTypes(
         self, request: inventory_pb2.ListUnitTypesRequest, context: Any
     ) -> inventory_pb2.ListUnitTypesReply:
@@ -307,6 +327,24 @@ class Scripted(
     ) -> admin_pb2.ListAgentsReply:
         await self._enter(request, context)
         return admin_pb2.ListAgentsReply(agents=self.script.agents)
+
+    async def ListQuarantine(
+        self, request: admin_pb2.ListQuarantineRequest, context: Any
+    ) -> admin_pb2.ListQuarantineReply:
+        await self._enter(request, context)
+        return admin_pb2.ListQuarantineReply(groups=self.script.quarantine)
+
+    async def ReleaseQuarantine(
+        self, request: admin_pb2.SettleQuarantineRequest, context: Any
+    ) -> admin_pb2.SettleQuarantineReply:
+        await self._enter(request, context)
+        return admin_pb2.SettleQuarantineReply(settled=2, kept=1)
+
+    async def DiscardQuarantine(
+        self, request: admin_pb2.SettleQuarantineRequest, context: Any
+    ) -> admin_pb2.SettleQuarantineReply:
+        await self._enter(request, context)
+        return admin_pb2.SettleQuarantineReply(settled=3)
 
     async def ListJobs(self, request: admin_pb2.ListJobsRequest, context: Any) -> admin_pb2.ListJobsReply:
         await self._enter(request, context)

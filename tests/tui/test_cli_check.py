@@ -16,7 +16,8 @@ async def test_check_is_one_line_with_performance_data(ullage: Command, aggregat
     assert (done.code, done.out.count("\n")) == (0, 1)
     assert done.out.startswith("ULLAGE OK - 12 agents, 0 silent;")
     assert (
-        " | agents=12;;;0 agents_silent=0;;;0 quarantined=0;;;0 unbalanced_batches=0;;;0 reading_age="
+        " | agents=12;;;0 agents_silent=0;;;0 quarantined=0;;;0 unbalanced_batches=0;;;0 unbalanced_agents=0;;;0 "
+        "agents_spool=0;;;0 agents_clock=0;;;0 agents_lost=0;;;0 agents_conflict=0;;;0 reading_age="
         in done.out
     )
 

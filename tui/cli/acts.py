@@ -23,7 +23,7 @@ from tui.client import Aggregator
 from ullage.v1 import billing_pb2, inventory_pb2, types_pb2
 from ullage.wire import from_decimal, to_decimal
 
-_OPERATORS = {
+OPERATORS = {
     "equals": types_pb2.OPERATOR_EQUALS,
     "glob": types_pb2.OPERATOR_GLOB,
     "regex": types_pb2.OPERATOR_REGEX,
@@ -48,9 +48,9 @@ def parse_filter(written: str) -> types_pb2.Filter:
         group = words[start : start + 4]
         if len(group) < 3 or (len(group) == 4 and (group[3] != "and" or start + 4 == len(words))):
             raise click.BadParameter(f"{written!r} is not FIELD OPERATOR PATTERN [and …]")
-        operator = _OPERATORS.get(group[1])
+        operator = OPERATORS.get(group[1])
         if operator is None:
-            raise click.BadParameter(f"{group[1]!r} is not one of {', '.join(_OPERATORS)}")
+            raise click.BadParameter(f"{group[1]!r} is not one of {', '.join(OPERATORS)}")
         conditions.append(types_pb2.Condition(field=group[0], operator=operator, pattern=group[2]))
     if not conditions:
         raise click.BadParameter("a filter needs at least one condition")

@@ -92,6 +92,11 @@ def _performance(health: insight_pb2.Health, now: datetime) -> list[str]:
         f"agents_silent={health.agents_silent};;;0",
         f"quarantined={health.quarantined};;;0",
         f"unbalanced_batches={health.unbalanced_batches};;;0",
+        f"unbalanced_agents={health.unbalanced_agents};;;0",
+        f"agents_spool={health.agents_spool};;;0",
+        f"agents_clock={health.agents_clock};;;0",
+        f"agents_lost={health.agents_lost};;;0",
+        f"agents_conflict={health.agents_conflict};;;0",
     ]
     for name in ("reading", "rollup", "billing", "projection"):
         at = moment(getattr(health, f"last_{name}"))

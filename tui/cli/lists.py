@@ -34,7 +34,7 @@ form_option = click.option(
     show_default=True,
     help="How rows are written to stdout. JSON and CSV carry every field.",
 )
-_limit = click.option(
+limit_option = click.option(
     "--limit",
     type=click.IntRange(min=1),
     help="Stop after so many rows and say how many there are. Without it: all of them.",
@@ -83,7 +83,7 @@ def clients() -> None:
 
 @clients.command("list")
 @_search
-@_limit
+@limit_option
 @form_option
 def list_clients(search: str, limit: int | None, form: str) -> None:
     """All clients, with the projected cost of their open period."""
@@ -111,7 +111,7 @@ def assets() -> None:
 @_client
 @_source
 @_search
-@_limit
+@limit_option
 @form_option
 def list_assets(
     *,
@@ -174,7 +174,7 @@ def buckets() -> None:
 @_source
 @click.option("--unit", default="", metavar="TYPE", help="Only of this unit type, e.g. ram.")
 @_search
-@_limit
+@limit_option
 @form_option
 def list_buckets(*, client: str, source: str, unit: str, search: str, limit: int | None, form: str) -> None:
     """All buckets with terms, usage and projection of the open period."""
@@ -201,7 +201,7 @@ def billing() -> None:
 @billing.command("list")
 @_client
 @click.option("--bucket", default=None, metavar="ID", type=click.IntRange(min=1), help="Only of this bucket.")
-@_limit
+@limit_option
 @form_option
 def list_readings(client: str, bucket: int | None, limit: int | None, form: str) -> None:
     """Billing readings of all periods, provisional until their period is finalised."""
@@ -225,7 +225,7 @@ def projections() -> None:
 
 @projections.command("list")
 @_client
-@_limit
+@limit_option
 @form_option
 def list_projections(client: str, limit: int | None, form: str) -> None:
     """The newest projection of every bucket's open period."""
@@ -253,7 +253,7 @@ def unit_types() -> None:
 
 
 @unit_types.command("list")
-@_limit
+@limit_option
 @form_option
 def list_unit_types(limit: int | None, form: str) -> None:
     """All unit types."""
@@ -268,7 +268,7 @@ def assignment_rules() -> None:
 
 
 @assignment_rules.command("list")
-@_limit
+@limit_option
 @form_option
 def list_assignment_rules(limit: int | None, form: str) -> None:
     """All rules, the one that wins first."""
@@ -279,26 +279,12 @@ def list_assignment_rules(limit: int | None, form: str) -> None:
 
 
 @click.group()
-def agents() -> None:
-    """Our programs on metered hosts: list."""
-
-
-@agents.command("list")
-@_limit
-@form_option
-def list_agents(limit: int | None, form: str) -> None:
-    """All agents, with their newest batch."""
-    reply = run(lambda aggregator: aggregator.agents())
-    show(whole([rows.agent_row(one) for one in reply.agents], limit), rows.AGENT_COLUMNS, form, "agents")
-
-
-@click.group()
 def jobs() -> None:
     """The timetable: list, run one now."""
 
 
 @jobs.command("list")
-@_limit
+@limit_option
 @form_option
 def list_jobs(limit: int | None, form: str) -> None:
     """All jobs with next and last run."""

@@ -59,7 +59,6 @@ PROJECTION_COLUMNS = (
     "calculated_at",
 )
 UNIT_TYPE_COLUMNS = ("name", "symbol", "description", "kind", "per", "precision", "slot_minutes")
-AGENT_COLUMNS = ("id", "name", "site", "state", "connected", "last_batch", "batches", "readings", "version")
 JOB_COLUMNS = ("name", "description", "schedule", "next_run", "last_started", "last_state", "last_counts")
 RULE_COLUMNS = ("id", "client_id", "priority", "filter")
 FIGURE_COLUMNS = ("figure", "of", "value", "unit")
@@ -78,10 +77,15 @@ _STATES = {
 }
 
 
+def operator_words(operator: types_pb2.Operator.ValueType) -> str:
+    """As options take it; of an operator that this version does not know "unknown"."""
+    return _OPERATORS.get(operator, "unknown")
+
+
 def filter_words(filtered: types_pb2.Filter) -> str:
     """As ``--filter`` takes it: ``name glob web-* and label:env equals prod``."""
     return " and ".join(
-        f"{condition.field} {_OPERATORS.get(condition.operator, 'unknown')} {condition.pattern}"
+        f"{condition.field} {operator_words(condition.operator)} {condition.pattern}"
         for condition in filtered.conditions
     )
 
@@ -288,22 +292,6 @@ def unit_type_row(unit_type: inventory_pb2.UnitType) -> Row:
         "per": unit_type.per,
         "precision": unit_type.precision,
         "slot_minutes": unit_type.slot_minutes,
-    }
-
-
-def agent_row(agent: admin_pb2.Agent) -> Row:
-    """An agent."""
-    return {
-        "id": agent.id,
-        "uuid": agent.uuid,
-        "name": agent.name,
-        "site": agent.site,
-        "state": agent.state,
-        "connected": agent.connected,
-        "last_batch": moment(agent.last_batch),
-        "batches": agent.batches,
-        "readings": agent.readings,
-        "version": agent.version,
     }
 
 
