@@ -111,6 +111,8 @@ class Link:
         self._stalled = False
         self._welcomed = False
         self._delivered = False
+        # The last number that the aggregator said it has, by epoch.
+        self._stated: dict[bytes, int] = {}
 
     async def run(self, on_welcome: Callable[[], None]) -> Ended:
         """Until the stream ends, which it does not do by itself while all is well."""
@@ -156,7 +158,8 @@ class Link:
             return await self._over() if reply is grpc.aio.EOF else "the first answer was no Welcome"
         self._welcomed = True
         self._judge_clock(reply.welcome.server_time_us)
-        return self._spool.welcome({cursor.epoch: cursor.last_seq for cursor in reply.welcome.cursors})
+        self._stated = {cursor.epoch: cursor.last_seq for cursor in reply.welcome.cursors}
+        return self._spool.welcome(self._stated)
 
     def _judge_clock(self, server_time_us: int) -> None:
         offset = (server_time_us - self._clock.stamp().wall_us) / _SECOND_US
@@ -273,7 +276,9 @@ class Link:
         match ack.outcome:
             case ingest_pb2.OUTCOME_APPLIED | ingest_pb2.OUTCOME_DUPLICATE:
                 self._delivered = True
-                self._spool.acknowledge(self._flight.popleft())
+                batch = self._flight.popleft()
+                self._stated[batch.epoch] = max(self._stated.get(batch.epoch, 0), batch.last)
+                self._spool.acknowledge(batch)
                 self._count(ack)
                 return ""
             case ingest_pb2.OUTCOME_BUSY:
@@ -293,6 +298,9 @@ class Link:
         self._counts.gap += 1
         if ack.expected == ack.seq or not ack.expected:
             return f"the aggregator waits for number {ack.expected} and does not take it"
+        if ack.expected <= self._stated.get(ack.epoch, 0):
+            # Then other epochs may be missing there too, and an older one can only be let in before its successor.
+            return "the aggregator has less than it said: its database was restored, so the cursors are asked for again"
         # It has nothing from there on; what is not kept any more, the spool puts a tombstone for.
         problem = self._spool.welcome({ack.epoch: ack.expected - 1})
         if not problem:

@@ -153,7 +153,7 @@ def _place(found: Recovered, chains: dict[bytes, Chain], file: _File, *, is_last
         # Its creation was never finished.
         found.cuts.append((file.name, None))
         return b""
-    header = file.header or _adopted(found, chains, scan)
+    header = file.header or _adopted(found, chains, file)
     chain = chains.setdefault(header.epoch, Chain(header.epoch, header.predecessor)) if header else None
     good_seq = scan.found[-1].record.seq if scan.found else file.header.first_seq - 1 if file.header else 0
     # What was acknowledged was whole once.
@@ -199,14 +199,17 @@ def _distrust(found: Recovered, chain: Chain | None, good_seq: int) -> None:
         found.baselines = {}
 
 
-def _adopted(found: Recovered, chains: dict[bytes, Chain], scan: Scan) -> Header | None:
-    """What a damaged header must have said, when the numbers leave no doubt."""
-    if not scan.found or not chains:
-        return None
+def _adopted(found: Recovered, chains: dict[bytes, Chain], file: _File) -> Header | None:
+    """What a damaged header must have said, when the numbers leave no doubt: the segment before it ends where it begins.
+
+    One of another epoch cannot: its own number 1 would have to be in a segment between the two.
+    """
     tail = found.tail
-    chain = next((c for c in chains.values() if tail in c.segments), None) or list(chains.values())[-1]
-    first = scan.found[0].record.seq
-    if first <= chain.last_seq and chain.segments:
+    if not file.scan.found or tail is None or tail.index != file.index - 1:
+        return None
+    first = file.scan.found[0].record.seq
+    chain = next((c for c in chains.values() if tail in c.segments), None)
+    if chain is None or first != tail.last_seq + 1 or first == 1:
         return None
     return Header(b"", chain.epoch, chain.predecessor, 0, first)
 
