@@ -9,8 +9,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from aggregator.bench.machine import machine, versions
 from aggregator.store.migrate import migrate
-from bench.machine import machine, versions
 from bench.registry import Benchmark, Figure, benchmarks
 from bench.report import as_json, table, write
 from deploy.timescaledb import Unobtainable, running
