@@ -1,9 +1,11 @@
 """Runs a program that is not ours, within bounds: time, output, and an end for all that it started.
 
 It gets a process group and an environment of its own, no input and no shell. At the end, however it came about, the whole
-group is killed; what left its group on purpose is the business of whoever runs the agent (systemd: KillMode, TasksMax).
+group is killed, also when the agent ends meanwhile; what left its group on purpose, and what outlives an agent that was
+killed, is the business of whoever runs the agent (systemd: KillMode, TasksMax).
 """
 
+import atexit
 import contextlib
 import os
 import selectors
@@ -20,6 +22,10 @@ REAP_SECONDS_MAX = 1.0
 _POLL_SECONDS = 0.02
 _COMPLAINT_CHARACTERS_MAX = 200
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+
+
+# None of them is reaped, so that each number still is its group's.
+_running: set[subprocess.Popen[bytes]] = set()
 
 
 class Failed(Exception):
@@ -56,6 +62,7 @@ class Program:
             )
         except OSError as error:
             raise Failed(f"{self.command[0]} cannot be started: {error.strerror}") from error
+        _running.add(process)
         try:
             out, complaint = self._read(process)
         finally:
@@ -104,9 +111,8 @@ class Program:
         return out, complaint
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
-        # The group lives on while any member does, also after its leader; only a group without members is not there.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _kill(process)
+        _running.discard(process)
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
@@ -114,6 +120,19 @@ class Program:
             process.wait(REAP_SECONDS_MAX)
         except subprocess.TimeoutExpired:
             self._stuck = process
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    # The group lives on while any member does, also after its leader; only a group without members is not there.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+@atexit.register
+def _kill_all() -> None:
+    """A collector's thread does not keep the agent from ending; nor does it see the end."""
+    for process in list(_running):
+        _kill(process)
 
 
 def _is_over(process: subprocess.Popen[bytes]) -> bool:

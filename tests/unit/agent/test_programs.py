@@ -247,6 +247,21 @@ def test_one_that_cannot_be_killed_is_not_joined_by_another() -> None:
     assert program.run() == b"ok\n"
 
 
+def test_an_agent_that_ends_meanwhile_takes_its_programs_with_it() -> None:
+    agent = (
+        "import sys,threading,time\n"
+        "from agent.collectors import child\n"
+        "program = child.Program(['/bin/sh', '-c', 'exec sleep 600'], 60, 1000)\n"
+        "threading.Thread(target=program.run, daemon=True).start()\n"
+        "while not child._running: time.sleep(0.01)\n"
+        "print(*(process.pid for process in child._running), flush=True)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", agent], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert is_gone(int(ended.stdout))
+
+
 def test_descriptors_are_given_back_however_it_ends() -> None:
     def descriptors() -> int:
         return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count
