@@ -43,6 +43,7 @@ class Tick:
     since: int | None = None
     reported: Sequence[str] = ("host",)
     failed: Sequence[str] = ()
+    boottime: int = 0
 
 
 def encoded(*ticks: Tick, version: int = 1) -> bytes:
@@ -70,6 +71,7 @@ def encoded(*ticks: Tick, version: int = 1) -> bytes:
         batch.ticks.add(
             ticked_at_us=tick.at,
             since_us=tick.at - MINUTE_US if tick.since is None else tick.since,
+            boottime_us=tick.boottime,
             reported=tick.reported,
             failed=tick.failed,
             series=[series[one] for one, _ in tick.readings],
@@ -77,6 +79,14 @@ def encoded(*ticks: Tick, version: int = 1) -> bytes:
         )
     batch.dictionary = dictionary.SerializeToString()
     return batch.SerializeToString()
+
+
+def tombstone(through: int, *, reason: str = "damaged", at: int = NOON_US) -> bytes:
+    """A payload that stands for numbers up to ``through``."""
+    lost = ingest_pb2.Tombstone(
+        through=through, from_us=at, to_us=at + MINUTE_US, reason=reason, detail="a segment was damaged"
+    )
+    return ingest_pb2.Batch(version=1, boot_id="boot", tombstone=lost).SerializeToString()
 
 
 class Spool:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from aggregator.ingest.agents import Agent, Agents
 from aggregator.ingest.commit import Committer
-from aggregator.rpc.ingest import IngestService
+from aggregator.rpc.ingest import NOT_GREETED, Greeting, IngestService
 from aggregator.store.database import Database
 from tests.ingest_batches import register_agent
 from ullage.v1 import ingest_pb2
@@ -23,10 +23,17 @@ class Intake:
     agent: Agent
 
     async def offer(
-        self, *batches: ingest_pb2.SealedBatch, agent: Agent | None = None, is_next: bool = True
+        self,
+        *batches: ingest_pb2.SealedBatch,
+        agent: Agent | None = None,
+        is_next: bool = True,
+        greeting: Greeting = NOT_GREETED,
     ) -> list[ingest_pb2.Ack]:
         """Offers all before the first answer is awaited, so that they can share a group."""
-        futures = [await self.service.offer(agent or self.agent, batch, is_next=is_next) for batch in batches]
+        futures = [
+            await self.service.offer(agent or self.agent, batch, is_next=is_next, greeting=greeting)
+            for batch in batches
+        ]
         return [await future for future in futures]
 
     async def other_agent(self, name: str, *, site: str = "berlin") -> Agent:

@@ -74,7 +74,7 @@ class Greeting:
         return cls(hello.boot_id, predecessors)
 
 
-_NOT_GREETED = Greeting()
+NOT_GREETED = Greeting()
 
 
 class IngestService(ingest_pb2_grpc.IngestServicer):
@@ -141,7 +141,7 @@ class IngestService(ingest_pb2_grpc.IngestServicer):
         sealed: ingest_pb2.SealedBatch,
         *,
         is_next: bool,
-        greeting: Greeting = _NOT_GREETED,
+        greeting: Greeting = NOT_GREETED,
     ) -> asyncio.Future[ingest_pb2.Ack]:
         """Reads a batch and queues it for commit; the future is its acknowledgement."""
         return await self.submit(await self.read(agent, sealed, is_next=is_next, greeting=greeting))
@@ -163,7 +163,7 @@ class IngestService(ingest_pb2_grpc.IngestServicer):
         sealed: ingest_pb2.SealedBatch,
         *,
         is_next: bool,
-        greeting: Greeting = _NOT_GREETED,
+        greeting: Greeting = NOT_GREETED,
     ) -> Offered:
         """The batch with what is in it. Only the next number's payload is read."""
         sent = Sent(
