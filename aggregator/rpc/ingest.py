@@ -265,8 +265,8 @@ class _Stream:
     ) -> asyncio.Future[ingest_pb2.Ack]:
         epoch = sealed.epoch[: limits.EPOCH_BYTES]
         known: ingest_pb2.Ack | None = None
-        if malformed := _malformed(sealed):
-            known = ingest_pb2.Ack(epoch=epoch, seq=sealed.seq, reason=malformed)
+        if wrong := malformed(sealed):
+            known = ingest_pb2.Ack(epoch=epoch, seq=sealed.seq, reason=wrong)
             known.outcome = ingest_pb2.OUTCOME_REFUSED
         elif is_next:
             known = self._service.held_up(self._agent, sealed)
@@ -315,7 +315,7 @@ async def _hello(requests: Requests) -> ingest_pb2.Hello:
     return first.hello
 
 
-def _malformed(sealed: ingest_pb2.SealedBatch) -> str:
+def malformed(sealed: ingest_pb2.SealedBatch) -> str:
     """What is wrong with the envelope; empty when nothing is."""
     if len(sealed.epoch) != limits.EPOCH_BYTES:
         return f"an epoch has {limits.EPOCH_BYTES} bytes"
