@@ -4,6 +4,7 @@ A call of its own with a deadline, over the uplink's connection while there is o
 up. That it fails is no news: the uplink says why.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -67,6 +68,12 @@ class Heartbeat:
                 await stub.Heartbeat(self.request(), timeout=self._call_seconds_max)
             except grpc.aio.AioRpcError as error:
                 log.debug("heartbeat failed", extra=fields(status=error.code().name))
+                return False
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                # Only the call was: the stream ended whose channel it used.
                 return False
         self.sent += 1
         return True

@@ -109,6 +109,7 @@ class Link:
         self._pause_seconds = 0.0
         self._heard_at = 0.0
         self._stalled = False
+        self._newest_named = b""
         self._welcomed = False
         self._delivered = False
         # The last number that the aggregator said it has, by epoch.
@@ -140,6 +141,7 @@ class Link:
         """Hello and Welcome. Returns what is wrong with the answer, or nothing."""
         # The one for new batches is the last: it is always named.
         epochs = self._spool.epochs()[-EPOCHS_PER_HELLO_MAX:]
+        self._newest_named = epochs[-1]
         now = self._clock.stamp()
         await self._call.write(
             ingest_pb2.PushRequest(
@@ -178,7 +180,9 @@ class Link:
             task = asyncio.current_task()
             if task is None or task.cancelling() or not self._call.cancelled():
                 raise
-            reason = f"no answer for {self._ack_seconds_max:g} s" if self._stalled else "sending failed"
+            reason = (
+                f"no answer for {self._ack_seconds_max:g} s" if self._stalled else "a new epoch must be named"
+            )
         finally:
             for task in tasks:
                 task.cancel()
@@ -196,6 +200,10 @@ class Link:
                     pause, self._pause_seconds = self._pause_seconds, 0.0
                     await self._clock.sleep(pause)
                 elif len(self._flight) < self._window and (batch := spool.next_batch(self._after)):
+                    if batch.epoch == spool.epoch != self._newest_named:
+                        # A new epoch is let in only when a Hello has said which one it follows.
+                        self._call.cancel()
+                        return
                     # Both before the write: an answer may come before it returns.
                     self._after = (batch.epoch, batch.last)
                     self._depart(batch)

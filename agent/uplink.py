@@ -115,8 +115,11 @@ class Uplink:
 
     @contextlib.asynccontextmanager
     async def borrow(self) -> AsyncIterator[grpc.aio.Channel]:
-        """The channel of the present stream, for a call beside it; where there is none, one for the block."""
-        if self._channel is not None:
+        """The channel of the present stream, for a call beside it; where there is none, one for the block.
+
+        When the stream ends, so does a call on its channel: it sees itself cancelled.
+        """
+        if self._channel is not None and self.connected:
             yield self._channel
             return
         channel = open_channel(self._address, ca=self._ca, identity=self._identity)

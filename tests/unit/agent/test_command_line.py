@@ -3,17 +3,22 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from agent.disk import Occupied, sole_owner
+from agent.disk import Occupied, SystemDisk, sole_owner
+from agent.identity import SystemClock
+from agent.spool import Spool
 from tests.unit.agent.certificates import AGENT, Authority, write
+from tests.unit.agent.made import payload
 from tests.unit.agent.scripted import Scripted, serving
 from ullage.v1 import ingest_pb2
 
@@ -198,3 +203,67 @@ def test_the_spool_folder_is_its_owners_alone(tmp_path: Path) -> None:
     with sole_owner(tmp_path / "spool"):
         assert (tmp_path / "spool").stat().st_mode & 0o777 == 0o700
     assert os.listdir(tmp_path / "spool") == ["lock"]  # noqa: PTH208 - names alone
+
+
+async def test_what_was_not_delivered_is_sent_by_the_next_process_and_amounts_go_on(tmp_path: Path) -> None:
+    aggregator = Scripted()
+    async with serving(aggregator, AUTHORITY) as address:
+        path = configured(tmp_path, address="127.0.0.1:1")
+        async with started("run", "--config", path) as process:
+            await until(lambda: any((tmp_path / "spool").glob("*.seg")))
+            await asyncio.sleep(2.5)
+            process.kill()
+        checked = await asyncio.to_thread(start, "check", "--config", path)
+        assert "batches wait, the oldest of" in checked.stdout
+        printed = json.loads((await asyncio.to_thread(start, "collect", "--once", "--config", path)).stdout)
+        configured(tmp_path, address=address)
+        async with started("run", "--config", path) as process:
+            await until(lambda: len(ticks(aggregator)) >= 4)
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(WAIT_SECONDS):
+                assert await process.wait() == 0
+    found = ticks(aggregator)
+    assert len({epoch for epoch, _ in aggregator.stored}) == 1
+    assert [seq for _, seq in aggregator.stored] == list(range(1, len(aggregator.stored) + 1))
+    # Over the kill as well: each span begins where the one before it ended.
+    for before, after in zip(found, found[1:], strict=False):  # noqa: RUF007 - both ends are named
+        assert after.since_us == before.ticked_at_us
+    last_of_first = printed["ticks"][0]["since"]
+    assert any(abs(_micros(last_of_first) - tick.ticked_at_us) < 1000 for tick in found)
+
+
+def _micros(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1_000_000)
+
+
+async def test_a_spool_of_another_agent_is_refused_with_advice_and_exit_1(tmp_path: Path) -> None:
+    path = configured(tmp_path)
+    Spool(SystemDisk(tmp_path / "spool"), agent=b"o" * 16, clock=SystemClock()).append([payload(1)])
+    for command in ("run", "check"):
+        done = await asyncio.to_thread(start, command, "--config", path)
+        assert done.returncode in {1, 3}
+        if command == "run":
+            assert done.returncode == 1
+            assert "give this one another spool.directory" in done.stderr
+            assert "Traceback" not in done.stderr
+
+
+async def test_a_spool_folder_deleted_under_a_running_agent_is_made_again_and_reported(
+    tmp_path: Path,
+) -> None:
+    aggregator = Scripted()
+    async with serving(aggregator, AUTHORITY) as address:
+        path = configured(tmp_path, address=address)
+        async with started("run", "--config", path) as process:
+            await until(lambda: len(ticks(aggregator)) >= 2)
+            shutil.rmtree(tmp_path / "spool")
+            await until(lambda: len({epoch for epoch, _ in aggregator.stored}) == 2)
+            second = await asyncio.to_thread(start, "run", "--config", path)
+            assert "another agent works on" in second.stderr
+            process.send_signal(signal.SIGTERM)
+            _, err = await process.communicate()
+    assert b"files of the spool were deleted" in err
+    assert aggregator.hellos[-1].predecessor == aggregator.hellos[0].epochs[-1]
+    found = ticks(aggregator)
+    for before, after in zip(found, found[1:], strict=False):  # noqa: RUF007 - both ends are named
+        assert after.since_us == before.ticked_at_us
