@@ -19,6 +19,8 @@ from agent.snapshot import VALUE_MAX, Asset, Counter, Level, Snapshot
 CLOCK_STEP_US = 2_000_000
 CLOCK_SLEW_DIVISOR = 1_000
 
+# (source type, external id, unit type)
+Series = tuple[str, str, str]
 # (source type, external id, unit type, identity of the object)
 CounterKey = tuple[str, str, str, str]
 
@@ -106,14 +108,16 @@ def measure(stamp: Stamp, answers: Sequence[Answer], baselines: Baselines) -> Me
     following = dict(baselines)
     failed: list[str] = []
     failures: dict[str, str] = {}
+    reporters: dict[Series, str] = {}
     resets: list[Reset] = []
     for answer in answers:
         snapshot = answer.snapshot
-        failure = answer.failure if snapshot is None else _fault(snapshot) or snapshot.incomplete
+        fault = "" if snapshot is None else _fault(snapshot) or _clash(answer, snapshot, reporters)
+        failure = answer.failure if snapshot is None else fault or snapshot.incomplete
         if failure:
             failures[answer.collector] = failure
             failed += answer.source_types
-            if snapshot is not None and not _fault(snapshot):
+            if snapshot is not None and not fault:
                 groups.setdefault(stamp.wall_us, _Group()).readings += _levels(snapshot)
             continue
         assert snapshot is not None  # noqa: S101 - an answer without snapshot has a failure
@@ -188,6 +192,20 @@ def _fault(snapshot: Snapshot) -> str:
         return "the same level was reported twice"
     if len({_key(counter) for counter in snapshot.counters}) != len(snapshot.counters):
         return "the same counter was reported twice"
+    return ""
+
+
+def _clash(answer: Answer, snapshot: Snapshot, reporters: dict[Series, str]) -> str:
+    """What another collector reported already, or nothing: what is given twice would be charged twice."""
+    levels = {(*level.asset.key, level.unit_type) for level in snapshot.levels}
+    series = levels | {(*counter.asset.key, counter.unit_type) for counter in snapshot.counters}
+    if twice := sorted(series & reporters.keys()):
+        source_type, external_id, unit_type = twice[0]
+        return (
+            f"{unit_type} of {source_type} {external_id} is reported by {reporters[twice[0]]} as well: "
+            "leave it out in one"
+        )
+    reporters.update(dict.fromkeys(series, answer.collector))
     return ""
 
 

@@ -42,6 +42,9 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     uri: Annotated[
         str, msgspec.Meta(min_length=1, max_length=1_000, description='name the driver, as "qemu:///system"')
     ] = "qemu:///system"
+    stopped: Annotated[
+        bool, msgspec.Meta(description="write false where machines stay defined on hosts they have left")
+    ] = True
     sockets: Annotated[
         list[Annotated[str, msgspec.Meta(pattern="^/")]],
         msgspec.Meta(min_length=1, description="list absolute paths; the first that exists is asked"),
@@ -55,6 +58,7 @@ class Libvirt:
         self, section: Section, *, seconds_max: float = SECONDS_MAX, proc: Path = _PROC, run: Path = _RUN
     ) -> None:
         self._uri = section.uri
+        self._stopped = section.stopped
         self._presence = Presence("libvirt", tuple(section.sockets))
         self._seconds_max = seconds_max
         self._proc = proc
@@ -84,6 +88,8 @@ class Libvirt:
         counters: list[Counter] = []
         problems: list[str] = []
         for domain in domains:
+            if domain.number is None and not self._stopped:
+                continue
             machine = asset(SOURCE_TYPE, domain.uuid, name=domain.name)
             levels += _levels(machine, domain)
             if domain.number is None:

@@ -85,6 +85,19 @@ def test_a_source_type_is_reported_when_all_of_its_collectors_answered() -> None
     assert [reading.value for reading in tick.readings] == [1]
 
 
+def test_a_series_that_two_collectors_report_counts_once_and_the_second_has_failed() -> None:
+    both = Snapshot(levels=(level(7),))
+    answers = [
+        Answer("host", ("host",), both),
+        Answer("exec:x", ("database", "host"), both),
+    ]
+    measured = measure(FakeClock().stamp(), answers, {})
+    assert [reading.value for tick in measured.ticks for reading in tick.readings] == [7]
+    assert measured.failures == {
+        "exec:x": "ram of host a is reported by host as well: leave it out in one",
+    }
+
+
 def test_a_source_type_is_named_once_however_many_report_it() -> None:
     answers = [Answer(f"exec:{name}", ("database",), Snapshot()) for name in "ab"]
     (tick,) = measure(FakeClock().stamp(), answers, {}).ticks

@@ -169,6 +169,12 @@ def test_one_that_does_not_run_has_its_disks_alone(box: Box) -> None:
     assert (snapshot.counters, snapshot.incomplete) == ((), "")
 
 
+def test_where_machines_stay_defined_on_hosts_they_left_only_running_ones_count(box: Box) -> None:
+    box.collector = Libvirt(Section(sockets=[str(box.path)], stopped=False), proc=box.proc, run=box.run)
+    daemon = Daemon(all_of(machine("off", STOPPED, number=-1), machine("on", RUNNING)))
+    assert {level.asset.name for level in box.collect(daemon).levels} == {"on"}
+
+
 def test_a_run_is_named_by_its_process_where_that_can_be_seen(box: Box) -> None:
     box.process("db-1", pid=4711, started_ticks=500)
     counters = box.collect(Daemon(all_of(machine("db-1", RUNNING)))).counters
