@@ -88,14 +88,19 @@ class Site:
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[Serving]:
-        """`ullage-aggregator serve` for the block. Raises ``Unavailable`` when it does not become ready."""
+        """`ullage-aggregator serve` for the block, from when it has nothing to do but to take readings in.
+
+        Raises ``Unavailable`` when it does not become ready.
+        """
         log = self.folder / f"serve-{secrets.token_hex(2)}.log"
         with log.open("wb") as handle:
             process = subprocess.Popen(
                 self._aggregator("serve"), stderr=handle, stdout=handle, cwd=self.folder, env=_environment()
             )
         try:
-            yield Serving(process.pid, _address(process, log))
+            address = _address(process, log)
+            self._wait_for_jobs()
+            yield Serving(process.pid, address)
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -103,6 +108,14 @@ class Site:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def _wait_for_jobs(self) -> None:
+        until = time.monotonic() + READY_SECONDS_MAX
+        with psycopg.connect(self.dsn, autocommit=True) as conn:
+            while conn.execute(_Q["jobs_at_rest"]).fetchone() != (True,):
+                if time.monotonic() > until:
+                    raise Unavailable(f"the aggregator's jobs did not end within {READY_SECONDS_MAX:g} s")
+                time.sleep(0.1)
 
     def roll_up(self) -> dict[str, Any]:
         """`ullage-aggregator jobs run rollup`: its report."""

@@ -53,8 +53,9 @@ truncate tick
 insert into touched (agent_id, width, slot)
 select agent_id, 60, slot from slot_60 union all select agent_id, 5, slot from slot_5
 
--- name: untouched
-select count(*) from touched
-
 -- name: settle
 checkpoint
+
+-- name: jobs_at_rest
+-- Whether every job has run once: at its start an aggregator looks for what was missed.
+select count(distinct job) = 4 and bool_and(ended_at is not null) from run
