@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -77,14 +77,14 @@ def _run(own: Site, size: Size, scale: int) -> dict[str, Any]:
     with own.serving() as serving:
         used = cpu_seconds(serving.pid)
         with psycopg.connect(own.dsn) as conn:
-            log_before = _number(conn, "log_position")
+            log_before = _number(conn, _Q["log_position"])
         report = own.simulate(serving.address, size.words(scale))
         used = cpu_seconds(serving.pid) - used
         rss_mib = rss_mib_max(serving.pid)
     own.check(report["oracle"])
     with psycopg.connect(own.dsn) as conn:
-        stored_bytes = _number(conn, "tick_bytes")
-        log_bytes = _number(conn, "log_position") - log_before
+        stored_bytes = _number(conn, _Q["tick_bytes"])
+        log_bytes = _number(conn, _Q["log_position"]) - log_before
     copied = plain_copy(own.dsn, series=size.series)
     readings = report["oracle"]["readings"]
     return {
@@ -135,6 +135,6 @@ def plain_copy(dsn: str, *, series: int) -> float:
     return len(rows) * series / seconds
 
 
-def _number(conn: psycopg.Connection, name: str) -> int:
-    row = conn.execute(_Q[name]).fetchone()
+def _number(conn: psycopg.Connection, query: LiteralString) -> int:
+    row = conn.execute(query).fetchone()
     return int(row[0]) if row else 0
