@@ -1,4 +1,4 @@
-"""Containers as Docker's API tells them, against answers recorded from it and a socket that plays it."""
+"""Containers as Docker's API tells them, against answers written after its reference and a socket that plays it."""
 
 import copy
 import json
@@ -19,7 +19,7 @@ from tests.unit.agent.servers import unix_http
 
 WEB = "4f2a" * 16
 DB = "9bc0" * 16
-# As an Engine 24 on cgroup version 2 answers, shortened where nothing is read.
+# As an Engine on cgroup version 2 answers by the API's reference (1.47), shortened where nothing is read.
 LISTED = [
     {
         "Id": WEB,

@@ -18,6 +18,14 @@ from tests.unit.agent.servers import unix_talk
 
 PROGRAM, OPEN, AUTH_LIST, AUTH_POLKIT, STATS = 0x20008086, 1, 66, 70, 344
 UUID = uuid.UUID("6f1c1f63-64b4-4a8f-9a0c-3f4c1a2b3c4d")
+# What libvirtd 9.0.0 answered to listing authentications, to opening test:///default and to asking for its machine's state.
+RECORDED = (
+    "0000002420008086000000010000004200000001000000010000000000000001000000000000001c200080860000000100000001"
+    "000000010000000200000000",
+    "000000702000808600000001000001580000000100000003000000000000000100000004746573746695eb01f6a4830479aa97f2"
+    "502e193f00000001000000020000000b73746174652e73746174650000000001000000010000000c73746174652e726561736f6e"
+    "0000000100000000",
+)
 Value = int | float | str | bool
 # As QEMU's driver answers for a machine with two interfaces and two disks, shortened where nothing is read.
 RUNNING: Mapping[str, Value] = {
@@ -213,6 +221,21 @@ def test_it_opens_the_configured_driver_read_only_and_asks_for_everything(box: B
         # No machine named, which is all; state apart, every group; and no flags.
         (STATS, struct.pack(">III", 0, 2 | 4 | 8 | 16 | 32, 0)),
     ]
+
+
+def test_a_real_daemons_answers_are_understood(box: Box) -> None:
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(bytes.fromhex("".join(RECORDED)))
+        while connection.recv(1024):
+            pass
+
+    with unix_talk(box.path, talk):
+        connection = Connection(str(box.path), seconds_max=5)
+        connection.open("test:///default")
+        (domain,) = connection.domain_stats(1)
+        connection.close()
+    assert (domain.name, domain.uuid) == ("test", "6695eb01-f6a4-8304-79aa-97f2502e193f")
+    assert (domain.number, domain.figures) == (1, {"state.state": 1, "state.reason": 0})
 
 
 def test_polkit_is_asked_where_it_must_be_and_a_password_is_not_known(box: Box) -> None:
