@@ -23,6 +23,7 @@ from aggregator.authority import server_problems
 from aggregator.config import Config, ConfigError, split_address
 from aggregator.errors import Conflict
 from aggregator.ingest.commit import Committer
+from aggregator.ingest.rates import Rates
 from aggregator.jobs import Jobs
 from aggregator.listening import why_not
 from aggregator.notify import READY, STOPPING, notify
@@ -72,6 +73,7 @@ class Parts:
     """What the services share."""
 
     db: Database
+    rates: Rates
     committer: Committer
     changes: Changes
     jobs: Jobs
@@ -150,14 +152,20 @@ def _parts(config: Config, db: Database) -> Parts:
         "projection": config.jobs.projection_seconds,
     }
     jobs = Jobs(db, seconds=seconds, clock=lambda: datetime.now(UTC))
-    return Parts(db, Committer(db), Changes(db), jobs, health_aio.HealthServicer())
+    rates = Rates(
+        batches_per_second=config.agents.batches_per_second_max,
+        readings_per_second=config.agents.readings_per_second_max,
+    )
+    return Parts(db, rates, Committer(db), Changes(db), jobs, health_aio.HealthServicer())
 
 
 def _agents_server(parts: Parts) -> grpc.aio.Server:
     server = grpc.aio.server(
         interceptors=[Guard(admit_agents)], options=OPTIONS, maximum_concurrent_rpcs=CALLS_AT_ONCE_MAX
     )
-    ingest_pb2_grpc.add_IngestServicer_to_server(IngestService(parts.committer, parts.db), server)
+    ingest_pb2_grpc.add_IngestServicer_to_server(
+        IngestService(parts.committer, parts.db, parts.rates), server
+    )
     health_pb2_grpc.add_HealthServicer_to_server(parts.health, server)
     return server
 

@@ -22,6 +22,7 @@ from pydantic_settings import (
 
 ENVIRONMENT_PREFIX = "ULLAGE_"
 JOB_SECONDS_MAX = 86_400
+PER_SECOND_MAX = 1_000_000_000
 SECRET_BYTES_MAX = 64 * 1024
 # Of these exactly one says where the database is.
 DATABASE_CHOICES = ("dsn", "dsn_file", "embedded_directory")
@@ -57,6 +58,7 @@ def _address(text: str) -> str:
 
 Listen = Annotated[str, AfterValidator(_address)]
 Seconds = Annotated[int, Field(ge=1, le=JOB_SECONDS_MAX)]
+PerSecond = Annotated[int, Field(ge=1, le=PER_SECOND_MAX)]
 
 
 class _Section(BaseModel):
@@ -72,9 +74,11 @@ class DatabaseSection(_Section):
 
 
 class AgentsSection(_Section):
-    """The listener for agents, who show a client certificate."""
+    """The listener for agents, who show a client certificate; and how fast each of them may send in the long run."""
 
     listen: Listen
+    batches_per_second_max: PerSecond = 100
+    readings_per_second_max: PerSecond = 100_000
 
 
 class PeopleSection(_Section):

@@ -241,5 +241,10 @@ def busy(epoch: bytes, seq: int, reason: str, *, after_ms: int = RETRY_MS) -> in
 
 
 def is_fault_of_data(error: Exception) -> bool:
-    """Whether the content is to blame, rather than the database's state or this program."""
+    """Whether the content is to blame, rather than the database's state or this program.
+
+    No content can break a foreign key: that is an agent that a restored database does not know, and it keeps its data.
+    """
+    if isinstance(error, psycopg.errors.ForeignKeyViolation):
+        return False
     return isinstance(error, psycopg.DataError | psycopg.IntegrityError | ValueError | OverflowError)

@@ -31,6 +31,8 @@ embedded_directory = "database"
 
 [agents]
 listen = "127.0.0.1:0"
+batches_per_second_max = 1000000
+readings_per_second_max = 1000000000
 
 [people]
 listen = "127.0.0.1:0"

@@ -169,6 +169,22 @@ async def test_what_was_learnt_of_a_database_is_forgotten_when_it_is_restored(ds
     assert stored(dsn) == [("h1", "cpu", 2), ("h1", "ram", 1), ("v1", "cpu", 8), ("v1", "ram", 7)]
 
 
+@pytest.mark.storage
+async def test_an_agent_that_a_restored_database_does_not_know_keeps_its_batches(dsn: str) -> None:
+    """Row 8: refused batches would be put aside for good, and this one is only too early."""
+    spool = Spool()
+    async with intake(dsn) as into:
+        await into.offer(spool.seal(minute(0, 1)))
+        with psycopg.connect(dsn) as conn:
+            conn.execute(
+                "truncate agent, cursor, batch, series, asset, tick, touched restart identity cascade"
+            )
+        answers = await into.offer(*spool.batches, sealed(B, 1, minute(1, 2)))
+        assert set(outcomes(answers)) == {"BUSY"}
+        assert outcomes(await into.offer(sealed(spool.epoch, 2, minute(1, 2)))) in (["BUSY"], ["GAP 1"])
+    assert rows(dsn, "select count(*) from rejected_batch") == [(0,)]
+
+
 def restore_without_series(dsn: str) -> None:
     """As a dump from before the first batch leaves it: tables filled anew, sequences where they were then."""
     with psycopg.connect(dsn) as conn:
