@@ -21,10 +21,10 @@ UUID = uuid.UUID("6f1c1f63-64b4-4a8f-9a0c-3f4c1a2b3c4d")
 # What libvirtd 9.0.0 answered to listing authentications, to opening test:///default and to asking for its machine's state.
 RECORDED = (
     "0000002420008086000000010000004200000001000000010000000000000001000000000000001c200080860000000100000001"
-    "000000010000000200000000",
+    "000000010000000200000000"
     "000000702000808600000001000001580000000100000003000000000000000100000004746573746695eb01f6a4830479aa97f2"
     "502e193f00000001000000020000000b73746174652e73746174650000000001000000010000000c73746174652e726561736f6e"
-    "0000000100000000",
+    "0000000100000000"
 )
 Value = int | float | str | bool
 # As QEMU's driver answers for a machine with two interfaces and two disks, shortened where nothing is read.
@@ -225,7 +225,7 @@ def test_it_opens_the_configured_driver_read_only_and_asks_for_everything(box: B
 
 def test_a_real_daemons_answers_are_understood(box: Box) -> None:
     def talk(connection: socket.socket) -> None:
-        connection.sendall(bytes.fromhex("".join(RECORDED)))
+        connection.sendall(bytes.fromhex(RECORDED))
         while connection.recv(1024):
             pass
 
