@@ -89,7 +89,7 @@ class Engine:
 def collected(engine: Engine, tmp_path: Path, *, keep_alive: bool = True) -> Snapshot:
     path = tmp_path / "docker.sock"
     with unix_http(path, engine.answer, keep_alive=keep_alive):
-        return Docker(Section(socket=str(path)), seconds_max=2.0).collect()
+        return Docker(Section(socket=str(path)), seconds_max=20.0).collect()
 
 
 @pytest.mark.parametrize("keep_alive", [True, False])

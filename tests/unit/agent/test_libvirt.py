@@ -125,7 +125,7 @@ class Box:
         self.run = folder / "run"
         self.run.mkdir()
         self.collector = Libvirt(
-            Section(sockets=[str(self.path)]), seconds_max=1.0, proc=self.proc, run=self.run
+            Section(sockets=[str(self.path)]), seconds_max=20.0, proc=self.proc, run=self.run
         )
 
     def process(self, name: str, *, pid: int, started_ticks: int) -> None:

@@ -183,8 +183,8 @@ def test_a_program_that_hangs_is_killed_with_all_its_children(tmp_path: Path) ->
         f"open({str(pids)!r}, 'a').write(f'{{os.getpid()}}\\n')\n"
         "time.sleep(600)\n"
     )
-    with pytest.raises(child.Failed, match=r"did not end within 1\.5 s and was killed"):
-        runs(code, seconds_max=1.5).run()
+    with pytest.raises(child.Failed, match=r"did not end within 4 s and was killed"):
+        runs(code, seconds_max=4.0).run()
     started = [int(pid) for pid in pids.read_text().split()]
     assert len(started) == 4
     assert all(is_gone(pid) for pid in started)
@@ -202,7 +202,7 @@ def test_a_fork_bomb_is_over_when_its_time_is(tmp_path: Path) -> None:
         "time.sleep(60)\n"
     )
     with pytest.raises(child.Failed, match="was killed"):
-        runs(code, seconds_max=0.8).run()
+        runs(code, seconds_max=3.0).run()
     started = {int(pid) for pid in pids.read_text().split()}
     assert len(started) > 1
     assert all(is_gone(pid) for pid in started)
