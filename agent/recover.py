@@ -82,10 +82,26 @@ def recover(disk: Disk, agent: bytes) -> Recovered:
     for chain in chains.values():
         chain.rebuilt = known is None
     _read_graves(disk, found, chains, agent)
-    found.chains = _in_order(list(chains.values()))
-    if newest and newest != found.chains[-1].epoch and chains[newest] in found.chains:
+    # An epoch without a batch was never more than a plan.
+    found.chains = _in_order([chain for chain in chains.values() if chain.last_seq or chain.segments])
+    if newest and chains[newest] in found.chains:
         found.chains.append(found.chains.pop(found.chains.index(chains[newest])))
+    if known is not None:
+        _miss(found, chains, known)
     return found
+
+
+def _miss(found: Recovered, chains: dict[bytes, Chain], known: Cursor) -> None:
+    """Whether the newest batches that the cursor knows of are not there at all: somebody deleted their segment."""
+    used = [state for state in known.epochs if state.last_seq]
+    if not used or not found.sure:
+        return
+    newest, names = used[-1], {state.epoch for state in known.epochs}
+    if any(held for epoch, chain in chains.items() if epoch not in names for held in chain.segments):
+        return
+    there = max((held.last_seq for held in chains[newest.epoch].segments), default=0)
+    if there < newest.last_seq:
+        _distrust(found, chains[newest.epoch], there)
 
 
 def _read_segments(disk: Disk, agent: bytes, notes: list[str]) -> list[_File]:
@@ -190,7 +206,7 @@ def _place(found: Recovered, chains: dict[bytes, Chain], file: _File, *, is_last
 def _distrust(found: Recovered, chain: Chain | None, good_seq: int) -> None:
     """The end of the newest segment is damaged: how far numbers and counters went is not known for sure."""
     found.sure = False
-    found.notes.append("the newest batches are damaged: new ones are numbered in a new epoch")
+    found.notes.append("the newest batches are damaged or gone: new ones are numbered in a new epoch")
     if chain is not None and chain.acked > good_seq and found.baselines:
         found.notes.append(
             "the counters behind the last acknowledged batch are lost: what was used since then is not counted"

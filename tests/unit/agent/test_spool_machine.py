@@ -29,19 +29,30 @@ class Server:
         self.cursors: dict[bytes, int] = {}
         self.stored: dict[tuple[bytes, int], bytes] = {}
         self.newest = b""
+        # Of all batches that were ever stored, whatever was restored since; and what each tombstone stands for.
+        self.ever: dict[tuple[bytes, int], bytes] = {}
+        self.graves: dict[tuple[bytes, int], int] = {}
 
-    def take(self, batch: Sealed, *, predecessor: bytes) -> str:
+    def copy(self) -> tuple[dict[bytes, int], dict[tuple[bytes, int], bytes], bytes]:
+        """A backup."""
+        return dict(self.cursors), dict(self.stored), self.newest
+
+    def take(self, batch: Sealed, spool: Spool) -> str:
         last = self.cursors.get(batch.epoch)
         if last is not None and batch.seq <= last:
             same = self.stored.get((batch.epoch, batch.seq), batch.content.sha256) == batch.content.sha256
             return "duplicate" if same else "conflict"
         if last is None:
+            epochs = spool.epochs()
+            before = dict(zip(epochs[1:], epochs, strict=False)) | {spool.epoch: spool.predecessor}
             assert batch.seq == 1, "a new epoch begins at 1"
-            assert predecessor == self.newest, "a new epoch names the newest one the server knows"
+            assert before.get(batch.epoch, b"") == self.newest, "a new epoch names the newest one known"
             self.newest = batch.epoch
         if batch.seq != (last or 0) + 1:
             return "gap"
-        self.stored[batch.epoch, batch.seq] = batch.content.sha256
+        self.stored[batch.epoch, batch.seq] = self.ever[batch.epoch, batch.seq] = batch.content.sha256
+        if batch.through:
+            self.graves[batch.epoch, batch.seq] = batch.through
         self.cursors[batch.epoch] = batch.last
         return "applied"
 
@@ -63,7 +74,8 @@ class SpoolMachine(RuleBasedStateMachine):
         self.counter = 1000
         self.number = 0
         self.amounts: dict[bytes, int] = {}
-        self.buried = 0
+        self.backups = [self.server.copy()]
+        self.cloned = self.restored = False
         self.baseline = self.counter
         self.spool: Spool | None = None
         self.open()
@@ -119,11 +131,15 @@ class SpoolMachine(RuleBasedStateMachine):
                 batch = spool.next_batch(after)
                 if batch is None:
                     return
-                outcome = self.server.take(batch, predecessor=spool.predecessor)
+                outcome = self.server.take(batch, spool)
+                if outcome == "conflict":
+                    assert self.cloned
+                    spool.conflict(batch)
+                    return
                 assert outcome in {"applied", "duplicate"}, outcome
-                if batch.through and outcome == "applied":
+                if batch.through:
+                    assert self.restored
                     assert grave(batch).reason == "dropped"
-                    self.buried += 1
                 after = (batch.epoch, batch.last)
                 if heard < hear - 1:
                     spool.acknowledge(batch)
@@ -140,6 +156,27 @@ class SpoolMachine(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.open()
+
+    @rule()
+    def back_up(self) -> None:
+        self.backups.append(self.server.copy())
+
+    @rule(which=st.integers(0, 5))
+    def restore(self, which: int) -> None:
+        """The aggregator's database is as it was at a backup."""
+        cursors, stored, newest = self.backups[-1 - which % len(self.backups)]
+        self.server.cursors, self.server.stored, self.server.newest = dict(cursors), dict(stored), newest
+        self.restored = True
+
+    @rule()
+    def clone(self) -> None:
+        """Another host under this agent's certificate delivers the next number first."""
+        newest = self.server.newest
+        if newest:
+            self.server.cursors[newest] += 1
+            number = (newest, self.server.cursors[newest])
+            self.server.stored[number] = self.server.ever[number] = b"of a clone"
+            self.cloned = True
 
     @rule(operations=st.integers(1, 12))
     def cut_soon(self, operations: int) -> None:
@@ -177,21 +214,34 @@ class SpoolMachine(RuleBasedStateMachine):
         known = self.known()
         cut, number, capacity = disk.cut_at, disk.errno, disk.capacity
         disk.cut_at = disk.errno = disk.capacity = None
-        stored = sum(self.amounts[h] for h in self.server.stored.values() if h in self.amounts)
+        stored = self.worth(self.server.stored)
         waiting, after = 0, None
         spool.welcome({epoch: self.server.cursors.get(epoch, 0) for epoch in spool.epochs()})
         while batch := spool.next_batch(after):
             after = (batch.epoch, batch.last)
-            key = (batch.epoch, batch.seq)
-            if key in self.server.stored:
-                assert self.server.stored[key] == batch.content.sha256
-            else:
-                waiting += self.amounts[batch.content.sha256]
+            same = self.server.stored.get((batch.epoch, batch.seq)) == batch.content.sha256
+            waiting += 0 if same or batch.through else self.amounts[batch.content.sha256]
+            if not same and batch.through:
+                waiting += self.lost(batch.epoch, batch.seq, batch.through)
         unsealed = 0 if known is None else self.counter - known
         started = self.counter if known is None else 1000
         assert stored + waiting + unsealed == self.counter - started
-        assert self.buried == spool.totals.tombstones == 0
+        assert self.restored or not spool.totals.tombstones
         disk.cut_at, disk.errno, disk.capacity = cut, number, capacity
+
+    def worth(self, stored: dict[tuple[bytes, int], bytes]) -> int:
+        """Amounts in what is stored, those included that a tombstone says are lost."""
+        buried = sum(
+            self.lost(*number, self.server.graves[number])
+            for number in stored
+            if number in self.server.graves
+        )
+        return buried + sum(self.amounts.get(content, 0) for content in stored.values())
+
+    def lost(self, epoch: bytes, seq: int, through: int) -> int:
+        """What was stored under these numbers before the database was restored."""
+        gone = [self.server.ever[epoch, number] for number in range(seq, through + 1)]
+        return sum(self.amounts.get(content, 0) for content in gone)
 
     def teardown(self) -> None:
         """In the end, without faults, everything arrives without anybody's help."""
@@ -205,10 +255,12 @@ class SpoolMachine(RuleBasedStateMachine):
                 break
         assert self.spool is not None
         assert self.spool.waiting == 0
-        total = sum(self.amounts[h] for h in self.server.stored.values() if h in self.amounts)
-        assert total == self.counter - 1000
+        assert self.worth(self.server.stored) == self.counter - 1000
         for epoch, last in self.server.cursors.items():
-            assert {seq for e, seq in self.server.stored if e == epoch} == set(range(1, last + 1))
+            there: set[int] = set()
+            for number in (number for number in self.server.stored if number[0] == epoch):
+                there |= set(range(number[1], self.server.graves.get(number, number[1]) + 1))
+            assert there == set(range(1, last + 1))
 
 
 TestSpool = SpoolMachine.TestCase

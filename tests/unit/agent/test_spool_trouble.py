@@ -150,3 +150,16 @@ def test_numbers_that_were_deleted_with_a_lost_cursor_need_no_tombstone_when_the
     again = opened(disk)
     again.welcome({again.epoch: 41})
     assert (numbers(again), again.waiting, again.totals.tombstones) == ([], 0, 0)
+
+
+def test_a_newest_segment_deleted_at_rest_neither_reuses_its_numbers_nor_counts_again_from_older_counters() -> (
+    None
+):
+    disk = ForgetfulDisk()
+    spool = filled(3, disk)
+    spool._shelf.close_tail()
+    assert spool.append([payload(4)], baselines=known(4))
+    acknowledge(spool, 4)
+    disk.unlink(segments(disk)[-1])
+    again = opened(disk)
+    assert (again.epoch != spool.epoch, again.predecessor, again.baselines) == (True, spool.epoch, {})
