@@ -109,6 +109,7 @@ async def test_a_machine_that_moves_within_its_site_stays_one_asset(dsn: str) ->
 
 
 async def test_hostile_names_are_stored_without_their_teeth(dsn: str) -> None:
+    """Row 46."""
     hostile = Series(
         "ram",
         "host",
@@ -136,6 +137,7 @@ async def test_an_asset_without_identity_is_refused(dsn: str) -> None:
 async def test_an_agent_with_too_many_series_keeps_those_it_had(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Row 38."""
     monkeypatch.setattr(limits, "SERIES_PER_AGENT_MAX", 3)
     flood = [Series("ram", "container", f"c{n}") for n in range(5)]
     spool = Spool()

@@ -87,6 +87,7 @@ async def test_a_batch_that_the_database_does_not_take_is_refused_alone(dsn: str
 
 
 async def test_a_connection_killed_in_mid_commit_loses_and_doubles_nothing(dsn: str) -> None:
+    """Rows 6 and 7: the outcome of the commit is unknown, and the retry finds out."""
     execute(dsn, SLOW_COMMIT)
     spool = Spool()
     batches = [batch_of(spool, n) for n in range(1, 4)]
@@ -106,6 +107,7 @@ async def test_a_connection_killed_in_mid_commit_loses_and_doubles_nothing(dsn: 
 
 
 async def test_while_the_database_is_away_agents_keep_their_batches(dsn: str) -> None:
+    """Row 7."""
     spool = Spool()
     async with intake(dsn) as into:
         await into.offer(batch_of(spool, 1))
@@ -148,7 +150,7 @@ async def test_stopping_commits_what_is_queued_and_takes_no_more(dsn: str) -> No
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_two_aggregators_and_replays_in_any_order_store_every_batch_once(dsn: str, seed: int) -> None:
-    """Every agent speaks through both aggregators at once, goes back and skips ahead as it likes."""
+    """Every agent speaks through both aggregators at once, goes back and skips ahead as it likes. Rows 19 and 22."""
     dice = random.Random(seed)
     agents = 3
     uuids = [register_agent(dsn, f"agent{n}") for n in range(agents)]
@@ -224,6 +226,7 @@ async def test_new_assets_of_a_site_reported_by_many_agents_at_once_are_one(dsn:
 async def test_a_full_queue_holds_agents_up_and_then_sends_them_away(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Row 9: a slow database is felt by the agents, and memory stays bounded."""
     monkeypatch.setattr("aggregator.ingest.commit.SUBMIT_SECONDS_MAX", 0.2)
     monkeypatch.setattr("aggregator.ingest.queue.QUEUE_BATCHES_MAX", 2)
     spool = Spool()

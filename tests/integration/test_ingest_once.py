@@ -29,6 +29,7 @@ TOTALS = "select read, stored, quarantined from batch order by agent_id, epoch, 
 
 
 async def test_a_batch_sent_twice_is_stored_once(dsn: str) -> None:
+    """Row 19 of the catalogue: again on the same connection."""
     spool = Spool()
     batch = spool.seal(encoded(Tick([(RAM, 10), (CPU, 20)])))
     async with intake(dsn) as into:
@@ -48,6 +49,7 @@ async def test_a_batch_twice_in_one_group_is_stored_once(dsn: str) -> None:
 
 
 async def test_other_content_under_a_stored_number_changes_nothing(dsn: str) -> None:
+    """Row 23."""
     spool = Spool()
     async with intake(dsn) as into:
         await into.offer(spool.seal(encoded(Tick([(RAM, 10)]))))
@@ -59,6 +61,7 @@ async def test_other_content_under_a_stored_number_changes_nothing(dsn: str) -> 
 
 
 async def test_a_number_above_the_next_waits_for_the_ones_between(dsn: str) -> None:
+    """Row 22: stored in order, however they come."""
     spool = Spool()
     one, two, three = (spool.seal(encoded(Tick([(RAM, n)], at=NOON_US + n * MINUTE_US))) for n in (1, 2, 3))
     async with intake(dsn) as into:
@@ -95,6 +98,7 @@ async def test_epochs_and_agents_are_counted_apart(dsn: str) -> None:
 
 
 async def test_bad_readings_are_counted_and_reported_and_the_rest_is_kept(dsn: str) -> None:
+    """Rows 32 and 34: integers leave no room for NaN and infinities; what is left of them is set aside."""
     now = time.time_ns() // 1000
     strange = Series("gigaparsec")
     thing = Series("ram", "toaster", "t1")
@@ -132,6 +136,7 @@ async def test_a_collector_whose_figure_cannot_be_used_leaves_a_gap_and_no_absen
 
 
 async def test_times_beyond_all_calendars_are_quarantined(dsn: str) -> None:
+    """Row 29: 1970, +10 years, and beyond."""
     payload = encoded(
         Tick([(RAM, 1)], at=2**63 - 1, since=-(2**63)),
         Tick([(RAM, 2)], at=-(2**63), since=2**63 - 1),
@@ -203,6 +208,7 @@ async def test_a_refused_batch_leaves_its_number_free_and_its_payload_as_evidenc
 
 
 async def test_a_payload_that_was_damaged_on_the_way_is_refused(dsn: str) -> None:
+    """Row 35."""
     batch = Spool().seal(encoded(Tick([(RAM, 1)])))
     batch.payload = batch.payload[:-1] + bytes([batch.payload[-1] ^ 1])
     async with intake(dsn) as into:

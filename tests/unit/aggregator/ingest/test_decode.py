@@ -85,6 +85,7 @@ def test_a_good_batch_is_taken_whole() -> None:
 @given(st.binary(max_size=400))
 @example(b"")
 def test_any_bytes_are_refused_or_put_off_and_nothing_is_raised(data: bytes) -> None:
+    """Row 35."""
     outcome = taken(data)
     if isinstance(outcome, Admitted):
         assert outcome.totals.read == outcome.totals.stored + outcome.totals.quarantined

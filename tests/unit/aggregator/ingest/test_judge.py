@@ -71,6 +71,7 @@ def expected(batch: Offered, applied: list[bytes]) -> "ingest_pb2.Outcome.ValueT
 
 
 def test_below_the_cursor_is_a_duplicate_for_ever_also_when_the_batch_is_forgotten() -> None:
+    """Row 20: replayed after 400 days."""
     batch = Offered(
         agent_id=1, epoch=b"a" * 16, seq=3, sha256=b"x", received_us=0, payload=b"", content=ADMITTED
     )
