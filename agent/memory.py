@@ -122,8 +122,8 @@ class MemorySpool:
         return self.get(position) if self.first <= position < self.end else None
 
     def acknowledge(self, batch: Sealed) -> None:
-        """The oldest batch is committed at the aggregator."""
-        if self._batches and self._batches[0] == batch:
+        """It is committed at the aggregator, and so is what comes before it in its epoch."""
+        while self._batches and self._batches[0].epoch == batch.epoch and self._batches[0].seq <= batch.seq:
             self._take_oldest()
 
     def refuse(self, batch: Sealed, reason: str) -> str:
