@@ -14,10 +14,13 @@ from agent.identity import SystemClock
 from agent.link import Greeting
 from agent.memory import MemorySpool
 from agent.seal import Sealed
+from agent.spool import Spool
 from agent.uplink import EXPLAIN_AFTER_ATTEMPTS, RETRY_SECONDS_MAX, Uplink
 from tests.unit.agent.certificates import Authority
+from tests.unit.agent.forgetful import ForgetfulDisk
 from tests.unit.agent.made import payload
 from tests.unit.agent.scripted import Fault, Scripted, serving
+from tests.unit.agent.spools import opened
 from ullage.v1 import ingest_pb2
 
 AUTHORITY = Authority()
@@ -26,7 +29,7 @@ HELLO = Greeting(version="1.2.3", boot_id="boot-1")
 
 
 def uplink_to(
-    address: str, spool: MemorySpool, *, explain: Callable[[], str] | None = None, window: int = 3
+    address: str, spool: MemorySpool | Spool, *, explain: Callable[[], str] | None = None, window: int = 3
 ) -> Uplink:
     """One that does not wait between attempts."""
     return Uplink(
@@ -345,7 +348,9 @@ def test_every_batch_is_stored_once_or_put_aside_whatever_happens(monkeypatch: p
 
 
 async def _hold(faults: list[Fault | None], *, count: int, window: int, shuffle: random.Random) -> None:
-    aggregator, spool = Scripted(), MemorySpool()
+    aggregator, disk = Scripted(), ForgetfulDisk()
+    kept = MemorySpool()
+    spool: MemorySpool | Spool = opened(disk) if shuffle.random() < 0.5 else kept
     aggregator.faults.extend(faults)
     async with (
         serving(aggregator, AUTHORITY) as address,
@@ -357,7 +362,8 @@ async def _hold(faults: list[Fault | None], *, count: int, window: int, shuffle:
             if shuffle.random() < 0.3:
                 await asyncio.sleep(0)
         await uplink.drained()
-    aside = [entry.batch.content.payload for entry in spool.rejected]
+    aside = [entry.batch.content.payload for entry in kept.rejected]
+    aside += [disk.read(f"rejected/{name}") for name in disk.list("rejected") if name.endswith(".batch")]
     stored = [
         one for one in aggregator.payloads if not ingest_pb2.Batch.FromString(one).HasField("tombstone")
     ]
