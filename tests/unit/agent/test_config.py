@@ -38,6 +38,7 @@ def test_paths_are_relative_to_the_file_and_the_rest_has_defaults() -> None:
     config = parse(GOOD, folder=Path("/f"))
     assert (config.files.ca, config.files.key) == (Path("/f/ca.crt"), Path("/k/a.key"))
     assert (config.interval_seconds, config.collectors) == (60, BY_DEFAULT)
+    assert config.spool_bytes_max == 512 * 1024 * 1024
     assert (config.settings, config.spool_directory) == ({"process_groups": {}}, Path("/f/spool"))
 
 
@@ -124,3 +125,11 @@ KEYS = st.sampled_from(
 @given(st.dictionaries(KEYS, VALUES | st.dictionaries(KEYS, VALUES, max_size=4), max_size=5))
 def test_no_tree_makes_anything_but_problems(tree: dict[str, Any]) -> None:
     assert problems(tree)
+
+
+@pytest.mark.parametrize("size", [0, -1, 4096, "512 MiB", True])
+def test_a_spool_that_would_hold_nothing_is_refused_with_the_least_that_is_taken(size: object) -> None:
+    [problem] = problems(with_("spool", bytes_max=size))
+    assert problem.startswith("spool.bytes_max: ")
+    assert "give at least 1048576 bytes" in problem
+    assert parse(with_("spool", bytes_max=1 << 20), folder=Path("/f")).spool_bytes_max == 1 << 20
