@@ -124,12 +124,6 @@ class SimulatedAgent:
         """From now on batches go at the plan's pace, the next one in the interval that begins at ``from_seconds``."""
         self._paced_from = from_seconds
 
-    async def close(self) -> None:
-        """Ends the stream."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
     async def _run(self) -> None:
         wait = RETRY_SECONDS_MIN
         while True:
