@@ -63,9 +63,9 @@ class _File:
 def recover(disk: Disk, agent: bytes) -> Recovered:
     """Raises ``Unusable``, and ``OSError`` when not even the folder can be read."""
     notes: list[str] = []
-    files = _read_segments(disk, agent, notes)
+    names = _segment_names(disk)
     known = _read_cursor(disk, agent)
-    found = Recovered(fresh=not files and known is None, has_cursor=known is not None, notes=notes)
+    found = Recovered(fresh=not names and known is None, has_cursor=known is not None, notes=notes)
     chains: dict[bytes, Chain] = {}
     if known is not None:
         found.totals, found.turn = known.totals, known.turn
@@ -73,12 +73,14 @@ def recover(disk: Disk, agent: bytes) -> Recovered:
             chains[state.epoch] = Chain(
                 state.epoch, state.predecessor, state.acked, state.high, max(state.last_seq, state.high)
             )
-    elif files:
+    elif names:
         found.notes.append("the cursor cannot be read: it is made again from what the aggregator says")
     newest = b""
-    for number, file in enumerate(files):
-        newest = _place(found, chains, file, is_last=number == len(files) - 1) or newest
-        found.next_index = file.index + 1
+    for number, (index, name) in enumerate(names):
+        # One after the other: together they may be larger than the memory.
+        file = _read_segment(disk, name, index, agent, notes)
+        newest = _place(found, chains, file, is_last=number == len(names) - 1) or newest
+        found.next_index = index + 1
     for chain in chains.values():
         chain.rebuilt = known is None
     _read_graves(disk, found, chains, agent)
@@ -104,18 +106,16 @@ def _miss(found: Recovered, chains: dict[bytes, Chain], known: Cursor) -> None:
         _distrust(found, chains[newest.epoch], there)
 
 
-def _read_segments(disk: Disk, agent: bytes, notes: list[str]) -> list[_File]:
-    files = []
+def _segment_names(disk: Disk) -> list[tuple[int, str]]:
+    """With their indexes, by which they are sorted."""
+    names = []
     for folder in ("", QUARANTINE):
         for short in disk.list(folder):
-            if not short.endswith(SEGMENT_SUFFIX):
-                continue
-            name = f"{folder}/{short}" if folder else short
-            with contextlib.suppress(ValueError):
-                files.append(
-                    _read_segment(disk, name, int(short.removesuffix(SEGMENT_SUFFIX), 16), agent, notes)
-                )
-    return sorted(files, key=lambda file: file.index)
+            if short.endswith(SEGMENT_SUFFIX):
+                with contextlib.suppress(ValueError):
+                    index = int(short.removesuffix(SEGMENT_SUFFIX), 16)
+                    names.append((index, f"{folder}/{short}" if folder else short))
+    return sorted(names)
 
 
 def _read_segment(disk: Disk, name: str, index: int, agent: bytes, notes: list[str]) -> _File:
