@@ -71,6 +71,13 @@ def eventually(holds: Callable[[], bool], what: str, *, seconds_max: float = WAI
         time.sleep(0.2)
 
 
+def fill(path: Path) -> None:
+    """A file that takes all the space there is."""
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"\0" * 4096)
+
+
 @dataclass
 class Program:
     """One of our programs, started again whenever the test wants."""
