@@ -13,7 +13,7 @@ from uuid import UUID
 from agent.amounts import Baselines, Stamp
 from agent.collect import Collection
 from agent.link import Greeting
-from agent.seal import Payload
+from agent.seal import Payload, Sealed
 from agent.segment import HEADER_BYTES, Unreadable, decode_header, scan
 from agent.snapshot import Counter, Level, Snapshot, asset
 from agent.spool import Spool
@@ -126,6 +126,8 @@ class Host:
     def boot(self) -> None:
         """All counters begin anew; some say since when they count."""
         self.boots += 1
+        # The same names again, as process ids and cards have them.
+        self._named = 0
         self.booted_at = asyncio.get_running_loop().time()
         started = 0 if self.chance.happens(0.6) else None
         self.things = [self._thing("host", "cpu", 0), self._thing("host", "cpu", 0)]
@@ -227,7 +229,14 @@ class Host:
                 self.chance.tell("spool refused", str(self.number))
             return done
 
+        acknowledge = spool.acknowledge
+
+        def believed(batch: Sealed) -> None:
+            self.oracle.acknowledged(self.number, batch.epoch, batch.seq)
+            acknowledge(batch)
+
         object.__setattr__(spool, "append", observed)
+        object.__setattr__(spool, "acknowledge", believed)
 
     def die_soon(self) -> None:
         """``kill -9`` in the middle of what it writes."""

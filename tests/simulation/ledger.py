@@ -36,9 +36,15 @@ POISON_OF, POISON = 97, 13
 class Ledger:
     """The database server. ``perfect`` ends the faults."""
 
-    def __init__(self, chance: Chance, *, lies: bool = False) -> None:
-        """``lies``: now and then it says that a transaction is committed which is not."""
+    def __init__(
+        self, chance: Chance, moved: Callable[[int, bytes, int], None], *, lies: bool = False
+    ) -> None:
+        """``moved`` is told of every cursor that is committed.
+
+        ``lies``: now and then it says that a transaction is committed which is not.
+        """
         self.lies = lies
+        self.moved = moved
         self.tables = Tables()
         self.perfect = False
         self.away_until = 0.0
@@ -278,6 +284,7 @@ class Transaction:
         def move(tables: Tables) -> None:
             for agent, epoch, last_seq, read, stored, quarantined in rows:
                 self._ledger.chance.note(f"cursor of {agent} {epoch.hex()[:6]} is {last_seq}")
+                self._ledger.moved(agent, epoch, last_seq)
                 row = tables.cursors[agent, epoch]
                 tables.cursors[agent, epoch] = replace(
                     row,

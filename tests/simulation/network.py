@@ -33,10 +33,16 @@ class Answering(Protocol):
 class Network:
     """All connections there are. ``perfect`` ends the faults."""
 
-    def __init__(self, chance: Chance, saw: Callable[[int, ingest_pb2.SealedBatch], None]) -> None:
-        """``saw`` is told of every batch that an agent sends, with the agent's number."""
+    def __init__(
+        self,
+        chance: Chance,
+        saw: Callable[[int, ingest_pb2.SealedBatch], None],
+        said: Callable[[int, bytes, int], None],
+    ) -> None:
+        """``saw`` is told of every batch that an agent sends, ``said`` of every number called committed."""
         self.chance = chance
         self.saw = saw
+        self.said = said
         self.numbers: dict[UUID, int] = {}
         self.servers: list[Answering] = []
         self.perfect = False
@@ -105,6 +111,8 @@ class Connection:
         reply = ingest_pb2.PushReply.FromString(message)
         if reply.HasField("ack"):
             self._network.chance.counts[ingest_pb2.Outcome.Name(reply.ack.outcome)] += 1
+            if reply.ack.outcome in {ingest_pb2.OUTCOME_APPLIED, ingest_pb2.OUTCOME_DUPLICATE}:
+                self._network.said(self._network.numbers[self.agent], reply.ack.epoch, reply.ack.seq)
         if not self._deaf_down:
             self._last_down = self._later(self._last_down, lambda: self.down.put(message))
 

@@ -57,6 +57,7 @@ class Oracle:
     started_us: dict[ObjectKey, int | None] = field(default_factory=dict)
     # Where a counter's account may begin above what was known of it.
     beginnings: defaultdict[ObjectKey, set[int]] = field(default_factory=lambda: defaultdict(set))
+    _committed: dict[tuple[int, bytes], int] = field(default_factory=dict)
     # Agents whose spool may have forgotten its baselines.
     _forgetful: set[int] = field(default_factory=set)
     _by_hash: dict[bytes, Group] = field(default_factory=dict)
@@ -148,6 +149,15 @@ class Oracle:
             raise Wrong(f"number {sealed.seq} of {sealed.epoch.hex()[:6]} was sent with two contents")
         if sealed.sha256 not in self._by_hash:
             raise Wrong("what was sent was never sealed")
+
+    def committed(self, agent: int, epoch: bytes, last_seq: int) -> None:
+        """The ledger's cursor has moved."""
+        self._committed[agent, epoch] = max(self._committed.get((agent, epoch), 0), last_seq)
+
+    def acknowledged(self, agent: int, epoch: bytes, seq: int) -> None:
+        """Somebody says, or believes, that a number is committed. A restore may have taken it back, nothing else."""
+        if seq > self._committed.get((agent, epoch), 0):
+            raise Wrong(f"number {seq} of {epoch.hex()[:6]} is acknowledged and was never committed")
 
     def judge(self, tables: Tables) -> None:
         """Raises ``Wrong`` with the first thing that is."""

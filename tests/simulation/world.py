@@ -66,14 +66,14 @@ class World:
         self._flaws = flaws
         self.chance = Chance(seed, loop.time)
         self.oracle = Oracle(self.chance)
-        self.ledger = Ledger(self.chance, lies=flaws.database_lies)
-        self.network = Network(self.chance, self.oracle.saw)
+        self.ledger = Ledger(self.chance, self.oracle.committed, lies=flaws.database_lies)
+        self.network = Network(self.chance, self.oracle.saw, self._said)
         numbers = range(1, 2 + self.chance.below(3))
         self.uuids = {UUID(bytes=self.chance.bytes(16)): number for number in numbers}
         self.aggregators = [Aggregator(name, self.chance, self.ledger, self.uuids) for name in ("one", "two")]
         self.network.servers = list(self.aggregators)
         self.network.numbers = self.uuids
-        # Set by an agent that raises what no fault explains.
+        # Gets what no fault explains.
         self.failed: asyncio.Future[None] = loop.create_future()
         self.hosts = [
             Host(number, uuid, self._habits(), self.chance, self.oracle, self.failed)
@@ -89,12 +89,20 @@ class World:
             disk_lies=self._flaws.disk_lies,
         )
 
+    def _said(self, agent: int, epoch: bytes, seq: int) -> None:
+        """An aggregator acknowledges; what is wrong with that is not for it to hear."""
+        try:
+            self.oracle.acknowledged(agent, epoch, seq)
+        except Wrong as error:
+            if not self.failed.done():
+                self.failed.set_exception(error)
+
     async def live(self) -> None:
         """Raises ``Wrong``."""
         story = asyncio.create_task(self._story())
         await asyncio.wait({story, self.failed}, return_when=asyncio.FIRST_COMPLETED)
         if self.failed.done():
-            raise Wrong("an agent ended by itself") from self.failed.exception()
+            raise Wrong(str(self.failed.exception())) from self.failed.exception()
         await story
 
     async def _story(self) -> None:
