@@ -11,7 +11,10 @@ drop database if exists {name} with (force)
 select
     current_setting('server_version') as postgres, current_setting('fsync') as fsync,
     current_setting('synchronous_commit') as synchronous_commit,
-    coalesce((select extversion from pg_extension where extname = 'timescaledb'), 'none') as timescaledb
+    coalesce(
+        (select extversion from pg_extension where extname = 'timescaledb'),
+        (select default_version from pg_available_extensions where name = 'timescaledb'), 'none'
+    ) as timescaledb
 
 -- name: register_agents
 insert into agent (uuid, name, site)
