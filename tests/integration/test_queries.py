@@ -16,7 +16,19 @@ from tests.integration.queries import dynamic_uses, numbered, uses
 
 # What can be prepared, and so be planned without being run. The others (create table, copy, listen, set) have no plan.
 PLANNED = ("select", "with", "insert", "update", "delete", "merge")
-UNPLANNED = ("create", "copy", "listen", "unlisten", "notify", "set", "lock", "truncate", "drop", "analyze", "checkpoint")
+UNPLANNED = (
+    "create",
+    "copy",
+    "listen",
+    "unlisten",
+    "notify",
+    "set",
+    "lock",
+    "truncate",
+    "drop",
+    "analyze",
+    "checkpoint",
+)
 
 SCALARS: dict[str, type[Any]] = {
     "bool": bool,
