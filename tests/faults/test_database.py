@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from agent import cursor
 from deploy import timescaledb
 from tests.faults.rig import Program, Rig, eventually, fill, rig
 
@@ -58,6 +59,17 @@ def rss_mib(program: Program) -> int:
     assert program.process is not None
     status = Path(f"/proc/{program.process.pid}/status").read_text()
     return next(int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmRSS"))
+
+
+def assert_no_early_acknowledgement(made: Rig, agent: Program) -> None:
+    """What the agent has noted as acknowledged is in the ledger; its cursor is read first."""
+    noted = cursor.decode((agent.cwd / "spool" / cursor.NAME).read_bytes())
+    assert noted is not None
+    ledger = made.ledger(agent)
+    assert any(one.acked for one in noted.epochs), "nothing was proven: nothing is acknowledged yet"
+    for one in noted.epochs:
+        stored = max((b.through for b in ledger.values() if b.epoch == one.epoch), default=0)
+        assert one.acked <= stored, f"{agent.name} was told of {one.acked}, and {stored} are stored"
 
 
 def grow_by(made: Rig, batches: int) -> None:
@@ -106,6 +118,7 @@ def test_a_slow_database_is_waited_for_with_bounded_memory_and_no_early_acknowle
         assert rss_mib(made.aggregators[0]) <= before + GROWTH_MIB_MAX
         # What is not committed is acknowledged to nobody: it waits in the spools.
         for agent in made.agents:
+            assert_no_early_acknowledgement(made, agent)
             ahead = len(made.spool(agent)) - len(made.ledger(agent))
             assert ahead > 0 or len(made.ledger(agent)) > stored[agent.name]
         with psycopg.connect(made.dsn) as conn:
