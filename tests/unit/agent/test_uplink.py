@@ -243,7 +243,7 @@ async def test_readings_that_were_not_taken_are_logged_with_the_reason(
     ]
     uplink = await deliver(aggregator, spool)
     [record] = [record for record in caplog.records if record.message == "readings were not taken"]
-    assert record.__dict__.get("ullage_fields")["reason"] == "future"
+    assert record.__dict__["ullage_fields"]["reason"] == "future"
     assert uplink.counts.readings_rejected == 3
 
 
