@@ -144,26 +144,56 @@ shares as materialized (
     ) as stepped
 ),
 -- Ticks in the slot of their time; one that only reaches into this island belongs to another, which found it too.
--- `plain`: all ticks of the slot carry the same series and none is divided, so that the last values are those of the
--- newest tick.
 inside as materialized (
-    select
-        w.w, t.ticked_at, t.stored_at, t.reported, t.series, t.value, l.kind,
-        t.since >= w.starts as amounts_whole,
-        t.ticked_at = max(t.ticked_at) over in_slot as newest,
-        min(t.series) over in_slot = max(t.series) over in_slot and w.w not in (select shares.w from shares) as plain
+    select w.w, t.width, t.ticked_at, t.stored_at, t.since >= w.starts as amounts_whole, t.reported, t.series, t.value
     from ticks as t
     join wanted as w on w.agent_id = t.agent_id and w.width = t.width and w.slot = t.slot and t.slot <= t.to_slot
-    join layouts as l on l.width = t.width and l.series = t.series
-    window in_slot as (partition by w.w)
 ),
-pieces as (
-    select w, series, value, plain and newest as decides_last, case when not plain then ticked_at end as ticked_at
+slots as materialized (
+    select
+        w, width, min(series) as series, min(series) = max(series) and w not in (select shares.w from shares) as alike,
+        count(*) as ticks, max(ticked_at) as newest_at, max(stored_at) as stored_max
+    from inside
+    group by w, width
+),
+-- Slots whose ticks all carry the same series, none divided and one newest of all: their columns are folded by place,
+-- without looking at what stands there; that is said once for the slot.
+plain as materialized (
+    select slots.w, slots.ticks, layouts.series, layouts.kind, newest.value as newest
+    from slots
+    join layouts on layouts.width = slots.width and layouts.series = slots.series
+    join (
+        select inside.w, min(inside.value) as value
+        from slots
+        join inside on inside.w = slots.w and inside.ticked_at = slots.newest_at
+        where slots.alike
+        group by inside.w
+        having count(*) = 1
+    ) as newest on newest.w = slots.w
+),
+-- One number for slot and place: grouping by it is by hash, without a sort of all readings.
+places as (
+    select cell, min(value) as low, max(value) as high, sum(value) as total
     from (
         select
-            w, unnest(series) as series, unnest(value) as value, unnest(kind) as kind,
-            amounts_whole, newest, plain, ticked_at
+            unnest(inside.value) as value,
+            generate_series(
+                inside.w::bigint << 20, (inside.w::bigint << 20) + cardinality(inside.value) - 1
+            ) as cell
         from inside
+        where inside.w in (select plain.w from plain)
+    ) as reading
+    group by cell
+),
+pieces as (
+    select w, series, value, ticked_at
+    from (
+        select
+            inside.w, unnest(inside.series) as series, unnest(inside.value) as value, unnest(layouts.kind) as kind,
+            inside.amounts_whole, inside.ticked_at
+        from inside
+        join layouts on layouts.width = inside.width and layouts.series = inside.series
+        where inside.w not in (select plain.w from plain)
     ) as reading
     where kind = 1 or kind = 2 and amounts_whole
     union all
@@ -179,7 +209,7 @@ pieces as (
             )::bigint
             else div(value::numeric * overlap, span)::bigint
         end,
-        false, ticked_at
+        ticked_at
     from (
         select
             w, unnest(series) as series, unnest(value) as value, unnest(kind) as kind,
@@ -188,20 +218,16 @@ pieces as (
     ) as reading
     where kind = 2
 ),
--- sum(bigint) would count in numeric, three times slower; sums of the two halves of each value fit into bigint. The
--- lower half is moved by 2^31 to fit its type.
 cells as (
     select
-        w, series, count(*) as n, min(value) as low, max(value) as high,
-        sum((value >> 32)::integer) as upper_half,
-        sum(((value & 4294967295) - 2147483648)::integer) as lower_half,
-        coalesce(
-            max(value) filter (where decides_last),
-            (
-                max(array[(extract(epoch from ticked_at) * 1000000)::bigint, value])
-                filter (where ticked_at is not null)
-            )[2]
-        ) as last
+        plain.w, plain.series[place] as series, plain.ticks as n, low, high, total, plain.newest[place] as last
+    from (select *, (cell >> 20)::integer as w, (cell & 1048575)::integer + 1 as place from places) as placed
+    join plain on plain.w = placed.w
+    where plain.kind[place] > 0
+    union all
+    select
+        w, series, count(*), min(value), max(value), sum(value),
+        (max(array[(extract(epoch from ticked_at) * 1000000)::bigint, value]))[2]
     from (select * from pieces order by w, series offset 0) as sorted
     group by w, series
 ),
@@ -210,15 +236,7 @@ folded as (
         w,
         array_agg(series order by series) as series,
         array_agg(n::integer order by series) as n,
-        array_agg(
-            case
-                when upper_half + n < 2147483647 then (upper_half << 32) + lower_half + (n << 31)
-                else least(
-                    upper_half * 4294967296::numeric + lower_half + n * 2147483648::numeric, 9223372036854775807
-                )::bigint
-            end
-            order by series
-        ) as total,
+        array_agg(least(total, 9223372036854775807)::bigint order by series) as total,
         array_agg(low order by series) as low,
         array_agg(high order by series) as high,
         array_agg(last order by series) as last,
@@ -233,8 +251,8 @@ answered as (
     group by w
 ),
 touching as (
-    select w, max(stored_at) as stored_max
-    from (select w, stored_at from inside union all select w, stored_at from shares) as part
+    select w, max(stored_max) as stored_max
+    from (select w, stored_max from slots union all select w, stored_at from shares) as part
     group by w
 )
 select
