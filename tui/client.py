@@ -23,6 +23,7 @@ from ullage.channel import open_channel
 from ullage.v1 import (
     admin_pb2,
     admin_pb2_grpc,
+    agents_pb2,
     billing_pb2,
     billing_pb2_grpc,
     insight_pb2,
@@ -312,9 +313,9 @@ class Aggregator:
         """Name and role of the key in use."""
         return await self._call(self._wire.admin.WhoAmI, admin_pb2.WhoAmIRequest())
 
-    async def agents(self) -> admin_pb2.ListAgentsReply:
+    async def agents(self) -> agents_pb2.ListAgentsReply:
         """All agents."""
-        return await self._call(self._wire.admin.ListAgents, admin_pb2.ListAgentsRequest())
+        return await self._call(self._wire.admin.ListAgents, agents_pb2.ListAgentsRequest())
 
     async def quarantine(self) -> admin_pb2.ListQuarantineReply:
         """What waits for a decision, by agent and reason."""

@@ -13,7 +13,7 @@ from aggregator.rpc.caller import Caller
 from aggregator.store import keys
 from aggregator.store.database import Database
 from aggregator.store.keys import ApiKey
-from ullage.v1 import admin_pb2, billing_pb2, insight_pb2, inventory_pb2
+from ullage.v1 import admin_pb2, billing_pb2, exchange_pb2, insight_pb2, inventory_pb2
 
 # A disabled key stops working after this.
 KEY_CACHE_SECONDS = 5.0
@@ -32,31 +32,73 @@ ROLES: Mapping[str, frozenset[str]] = MappingProxyType(
         f"{_V1}Admin/GetHealth": _READ,
         f"{_V1}Admin/WhoAmI": _READ,
         f"{_V1}Admin/ListAgents": _READ,
+        f"{_V1}Admin/GetAgent": _READ,
+        f"{_V1}Admin/CreateEnrolmentToken": _ADMIN,
+        f"{_V1}Admin/ListEnrolmentTokens": _ADMIN,
+        f"{_V1}Admin/RevokeEnrolmentToken": _ADMIN,
+        f"{_V1}Admin/SetAgentsState": _ADMIN,
         f"{_V1}Admin/ListQuarantine": _READ,
+        f"{_V1}Admin/ListQuarantined": _READ,
         f"{_V1}Admin/ReleaseQuarantine": _OPERATE,
         f"{_V1}Admin/DiscardQuarantine": _OPERATE,
         f"{_V1}Admin/ListJobs": _READ,
         f"{_V1}Admin/RunJob": _ADMIN,
+        f"{_V1}Admin/ListKeys": _ADMIN,
+        f"{_V1}Admin/CreateKey": _ADMIN,
+        f"{_V1}Admin/SetKeyEnabled": _ADMIN,
+        f"{_V1}Admin/ListAudit": _READ,
+        f"{_V1}Admin/UndoAudit": _OPERATE | _BILL,
         f"{_V1}Billing/ListReadings": _READ,
         f"{_V1}Billing/ListProjections": _READ,
         f"{_V1}Billing/RunBilling": _BILL,
         f"{_V1}Billing/RunProjection": _BILL,
+        f"{_V1}Exchange/Import": _OPERATE | _BILL,
+        f"{_V1}Exchange/Export": _READ,
+        f"{_V1}Exchange/ListReconciliation": _READ,
         f"{_V1}Insight/GetDashboard": _READ,
         f"{_V1}Insight/Watch": _READ,
         f"{_V1}Inventory/ListClients": _READ,
-        f"{_V1}Inventory/CreateClient": _OPERATE,
+        f"{_V1}Inventory/GetClient": _READ,
+        f"{_V1}Inventory/CreateClient": _OPERATE | _BILL,
+        f"{_V1}Inventory/UpdateClient": _OPERATE | _BILL,
+        f"{_V1}Inventory/SetClientEnabled": _BILL,
+        f"{_V1}Inventory/EraseClient": _ADMIN,
         f"{_V1}Inventory/ListAssets": _READ,
         f"{_V1}Inventory/GetAsset": _READ,
         f"{_V1}Inventory/GetAssetUsage": _READ,
+        f"{_V1}Inventory/SuggestBindings": _READ,
         f"{_V1}Inventory/AssignAssets": _OPERATE,
+        f"{_V1}Inventory/AcknowledgeAssets": _OPERATE,
+        f"{_V1}Inventory/DescribeAssets": _OPERATE,
+        f"{_V1}Inventory/SetAssetsEnabled": _OPERATE,
+        f"{_V1}Inventory/DisregardAssets": _OPERATE,
+        f"{_V1}Inventory/RestoreAssets": _OPERATE,
+        f"{_V1}Inventory/BindAssets": _OPERATE,
+        f"{_V1}Inventory/UnbindAssets": _OPERATE,
+        f"{_V1}Inventory/ReleaseAssets": _OPERATE,
+        f"{_V1}Inventory/MergeAssets": _OPERATE,
         f"{_V1}Inventory/ListAssignmentRules": _READ,
         f"{_V1}Inventory/CreateAssignmentRule": _OPERATE,
+        f"{_V1}Inventory/UpdateAssignmentRule": _OPERATE,
+        f"{_V1}Inventory/DeleteAssignmentRule": _OPERATE,
         f"{_V1}Inventory/ListUnitTypes": _READ,
+        f"{_V1}Inventory/CreateUnitType": _ADMIN,
+        f"{_V1}Inventory/UpdateUnitType": _ADMIN,
+        f"{_V1}Inventory/CreateTemplate": _ADMIN,
+        f"{_V1}Inventory/UpdateTemplate": _ADMIN,
+        f"{_V1}Inventory/DeleteTemplate": _ADMIN,
+        f"{_V1}Inventory/Provision": _BILL,
         f"{_V1}Inventory/ListSuppressions": _READ,
         f"{_V1}Inventory/CreateSuppression": _OPERATE,
         f"{_V1}Inventory/EndSuppression": _OPERATE,
         f"{_V1}Inventory/ListBuckets": _READ,
+        f"{_V1}Inventory/GetBucket": _READ,
         f"{_V1}Inventory/CreateBucket": _BILL,
+        f"{_V1}Inventory/UpdateBucket": _OPERATE | _BILL,
+        f"{_V1}Inventory/SetTerms": _BILL,
+        f"{_V1}Inventory/DeleteTerms": _BILL,
+        f"{_V1}Inventory/SetBucketsEnabled": _BILL,
+        f"{_V1}Inventory/ReviewBuckets": _OPERATE | _BILL,
     }
 )
 # Asked by probes that have no key; says only whether we serve.
@@ -72,7 +114,13 @@ class Unauthenticated(UllageError):
 
 def methods() -> set[str]:
     """Full names of all methods that people can call, from the generated descriptors."""
-    files = (admin_pb2.DESCRIPTOR, billing_pb2.DESCRIPTOR, insight_pb2.DESCRIPTOR, inventory_pb2.DESCRIPTOR)
+    files = (
+        admin_pb2.DESCRIPTOR,
+        billing_pb2.DESCRIPTOR,
+        exchange_pb2.DESCRIPTOR,
+        insight_pb2.DESCRIPTOR,
+        inventory_pb2.DESCRIPTOR,
+    )
     return {
         f"/{service.full_name}/{method.name}"
         for file in files

@@ -2,18 +2,19 @@
 
 from importlib.metadata import version
 
-from aggregator.actions.settle_quarantine import discard_quarantine, release_quarantine
-from aggregator.domain.health import COUNTED_LOOK_BACK, JobHistory, judge
-from aggregator.rpc import caller, convert_insight, convert_intake
+from aggregator.domain.health import JobHistory, judge
+from aggregator.rpc import caller, convert_insight
+from aggregator.rpc.agents import AgentMethods
+from aggregator.rpc.quarantine import QuarantineMethods
 from aggregator.rpc.server import Context
 from aggregator.rpc.timetable import Timetable
-from aggregator.store import health, quarantine, runs
+from aggregator.store import health, runs
 from aggregator.store.database import Database
 from aggregator.store.snapshot import Snapshot, snapshot
 from ullage.v1 import admin_pb2, admin_pb2_grpc, billing_pb2, insight_pb2
 
 
-class AdminService(admin_pb2_grpc.AdminServicer):
+class AdminService(AgentMethods, QuarantineMethods, admin_pb2_grpc.AdminServicer):
     """The servicer; who may call which method is decided before it is called."""
 
     def __init__(self, db: Database, jobs: Timetable) -> None:
@@ -29,42 +30,6 @@ class AdminService(admin_pb2_grpc.AdminServicer):
         """The caller by its key."""
         who = caller.current()
         return admin_pb2.Identity(key_name=who.key_name, role=who.role, server_version=version("ullage"))
-
-    async def ListAgents(
-        self, request: admin_pb2.ListAgentsRequest, context: Context
-    ) -> admin_pb2.ListAgentsReply:
-        """All agents by name."""
-        async with snapshot(self._db) as seen:
-            return admin_pb2.ListAgentsReply(
-                agents=[convert_insight.agent(row) for row in await health.agents(seen)]
-            )
-
-    async def ListQuarantine(
-        self, request: admin_pb2.ListQuarantineRequest, context: Context
-    ) -> admin_pb2.ListQuarantineReply:
-        """What waits for a decision, the most numerous first."""
-        async with snapshot(self._db) as seen:
-            since = (seen.now - COUNTED_LOOK_BACK).date()
-            found = await quarantine.groups(seen.conn, counted_since=since)
-        return admin_pb2.ListQuarantineReply(groups=[convert_intake.quarantine_group(row) for row in found])
-
-    async def ReleaseQuarantine(
-        self, request: admin_pb2.SettleQuarantineRequest, context: Context
-    ) -> admin_pb2.SettleQuarantineReply:
-        """How many were stored, and how many are still not acceptable."""
-        done = await release_quarantine(
-            self._db, ids=request.ids, agent_id=request.agent_id, reason=request.reason
-        )
-        return convert_intake.settled(done)
-
-    async def DiscardQuarantine(
-        self, request: admin_pb2.SettleQuarantineRequest, context: Context
-    ) -> admin_pb2.SettleQuarantineReply:
-        """How many will never count."""
-        done = await discard_quarantine(
-            self._db, ids=request.ids, agent_id=request.agent_id, reason=request.reason
-        )
-        return convert_intake.settled(done)
 
     async def ListJobs(self, request: admin_pb2.ListJobsRequest, context: Context) -> admin_pb2.ListJobsReply:
         """The timetable of the aggregator that was asked, with the newest run of any aggregator."""

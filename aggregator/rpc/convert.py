@@ -22,7 +22,7 @@ from aggregator.store.buckets import AssignmentRuleRow, BucketDetail, BucketRow,
 from aggregator.store.clients import ClientRow
 from aggregator.store.readings import PeriodState, ProjectionRow, ReadingRow
 from aggregator.store.usage import LatestReading, MeasuredDay
-from ullage.v1 import billing_pb2, inventory_pb2, types_pb2
+from ullage.v1 import agreements_pb2, billing_pb2, inventory_pb2, types_pb2
 from ullage.wire import from_decimal, from_time
 
 OPERATORS: Mapping[str, types_pb2.Operator.ValueType] = {
@@ -227,9 +227,9 @@ def _operator(condition: str, value: int) -> Operator:
     raise Invalid(f"{condition}.operator", f"must be one of {', '.join(OPERATORS)}")
 
 
-def terms_message(terms: Terms) -> inventory_pb2.Terms:
+def terms_message(terms: Terms) -> agreements_pb2.Terms:
     """Field by field."""
-    return inventory_pb2.Terms(
+    return agreements_pb2.Terms(
         starts_on=terms.starts_on.isoformat(),
         commit=from_decimal(terms.commit),
         base_price=from_decimal(terms.base_price),

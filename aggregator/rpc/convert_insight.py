@@ -10,7 +10,7 @@ from aggregator.rpc.timetable import ScheduledJob
 from aggregator.store.health import AgentRow, SystemFigures
 from aggregator.store.insight import NewOverage
 from aggregator.store.runs import RunRecord
-from ullage.v1 import admin_pb2, billing_pb2, insight_pb2, types_pb2
+from ullage.v1 import admin_pb2, agents_pb2, billing_pb2, insight_pb2, types_pb2
 from ullage.wire import from_decimal, from_time
 
 
@@ -37,9 +37,9 @@ def job(scheduled: ScheduledJob, last: RunRecord | None) -> admin_pb2.Job:
     )
 
 
-def agent(row: AgentRow) -> admin_pb2.Agent:
+def agent(row: AgentRow) -> agents_pb2.Agent:
     """Field by field."""
-    return admin_pb2.Agent(
+    return agents_pb2.Agent(
         id=row.id,
         uuid=str(row.uuid),
         name=row.name,

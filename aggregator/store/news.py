@@ -1,6 +1,6 @@
 """Tells every aggregator that something changed, with the transaction that changed it (LISTEN/NOTIFY)."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 
 from psycopg import InterfaceError, OperationalError
 
@@ -15,8 +15,11 @@ QUIET_SECONDS_MAX = 30.0
 NOUNS = frozenset({"client", "asset", "bucket", "reading", "projection", "agent", "job"})
 
 
-async def announce(conn: Connection, *nouns: str) -> None:
-    """Sent when the transaction commits; the same noun twice in one transaction is sent once."""
+async def announce(conn: Connection, *nouns: str, clients: Collection[int] | None = None) -> None:
+    """Sent when the transaction commits; the same noun twice in one transaction is sent once.
+
+    ``clients``: whom it concerns; None where that is not known, and then callers bound to one client are not told.
+    """
     for noun in nouns:
         if noun not in NOUNS:
             raise ValueError(f"{noun} is not a noun that can change")

@@ -14,7 +14,7 @@ import grpc.aio
 
 from deploy.demo.world import BucketPlan, ClientPlan, World
 from ullage.channel import open_channel
-from ullage.v1 import admin_pb2, billing_pb2, inventory_pb2, types_pb2
+from ullage.v1 import admin_pb2, agents_pb2, agreements_pb2, billing_pb2, inventory_pb2, types_pb2
 from ullage.v1.admin_pb2_grpc import AdminStub
 from ullage.v1.billing_pb2_grpc import BillingStub
 from ullage.v1.insight_pb2_grpc import InsightStub
@@ -72,7 +72,7 @@ class Office:
 
     async def batches_of(self, agent: str) -> int:
         """How many batches of an agent are stored, 0 for one never seen."""
-        reply = await self.ask(self.admin.ListAgents, admin_pb2.ListAgentsRequest())
+        reply = await self.ask(self.admin.ListAgents, agents_pb2.ListAgentsRequest())
         return next((int(a.batches) for a in reply.agents if a.name == agent), 0)
 
     async def clients(self) -> dict[str, int]:
@@ -135,7 +135,7 @@ def _bucket(client_id: int, plan: BucketPlan, starts_on: date) -> inventory_pb2.
         name=plan.name,
         source_type=plan.source_type,
         unit_type=plan.unit_type,
-        terms=inventory_pb2.Terms(
+        terms=agreements_pb2.Terms(
             starts_on=starts_on.isoformat(),
             commit=format(plan.commit, "f"),
             base_price=format(plan.base_price, "f"),
@@ -180,7 +180,7 @@ async def triage(office: Office, world: World, *, days: int) -> int:
 async def figures(office: Office, *, this_agent: str) -> dict[str, Any]:
     """What `ONCE=1 make demo` prints, as the API tells it."""
     one = types_pb2.PageRequest(size=1)
-    agents = (await office.ask(office.admin.ListAgents, admin_pb2.ListAgentsRequest())).agents
+    agents = (await office.ask(office.admin.ListAgents, agents_pb2.ListAgentsRequest())).agents
     health = await office.ask(office.admin.GetHealth, admin_pb2.GetHealthRequest())
     assets = await office.ask(office.inventory.ListAssets, inventory_pb2.ListAssetsRequest(page=one))
     unbound = await office.ask(

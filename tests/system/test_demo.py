@@ -23,7 +23,7 @@ from deploy.demo.programs import ready_line, running
 from deploy.demo.simulated import Simulation
 from deploy.demo.world import World, build
 from tests.system import oracle
-from ullage.v1 import admin_pb2, billing_pb2, types_pb2
+from ullage.v1 import agents_pb2, billing_pb2, types_pb2
 from ullage.wire import to_time
 
 ROOT = Path(__file__).parents[2]
@@ -96,7 +96,7 @@ async def answers(folder: Path) -> tuple[list[Any], list[Any]]:
     ) as program:
         ready = await ready_line(program, since_byte=0)
         office = Office.open(address=ready["people"], ca=folder / "ca" / "ca.crt", key_file=folder / "key")
-        agents = await office.ask(office.admin.ListAgents, admin_pb2.ListAgentsRequest())
+        agents = await office.ask(office.admin.ListAgents, agents_pb2.ListAgentsRequest())
         readings: list[Any] = []
         after = ""
         while True:

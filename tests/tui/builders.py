@@ -7,7 +7,15 @@ from zoneinfo import ZoneInfo
 
 from google.protobuf.message import Message
 
-from ullage.v1 import admin_pb2, billing_pb2, insight_pb2, inventory_pb2, types_pb2
+from ullage.v1 import (
+    admin_pb2,
+    agents_pb2,
+    agreements_pb2,
+    billing_pb2,
+    insight_pb2,
+    inventory_pb2,
+    types_pb2,
+)
 from ullage.wire import from_time
 
 Built = TypeVar("Built", bound=Message)
@@ -77,7 +85,7 @@ def asset(number: int, name: str, **more: object) -> inventory_pb2.Asset:
 
 def bucket(number: int, name: str, of: inventory_pb2.Client, **more: object) -> inventory_pb2.Bucket:
     """A bucket on the memory of VMs, commit 100 GiB, used at 80."""
-    terms = inventory_pb2.Terms(
+    terms = agreements_pb2.Terms(
         starts_on="2026-01-01", commit="100", base_price="2.5", overage_price="4", aggregation="avg"
     )
     message = inventory_pb2.Bucket(
@@ -236,9 +244,9 @@ def dashboard(**more: object) -> insight_pb2.Dashboard:
     return _with(message, more)
 
 
-def agent(number: int, name: str, **more: object) -> admin_pb2.Agent:
+def agent(number: int, name: str, **more: object) -> agents_pb2.Agent:
     """A connected agent."""
-    message = admin_pb2.Agent(
+    message = agents_pb2.Agent(
         id=number,
         uuid=f"00000000-0000-4000-8000-{number:012d}",
         name=name,

@@ -20,6 +20,7 @@ from tui.settings import Settings
 from ullage.v1 import (
     admin_pb2,
     admin_pb2_grpc,
+    agents_pb2,
     billing_pb2,
     billing_pb2_grpc,
     insight_pb2,
@@ -44,7 +45,7 @@ class Script:
     projections: list[billing_pb2.Projection] = field(default_factory=list)
     rules: list[inventory_pb2.AssignmentRule] = field(default_factory=list)
     unit_types: list[inventory_pb2.UnitType] = field(default_factory=list)
-    agents: list[admin_pb2.Agent] = field(default_factory=list)
+    agents: list[agents_pb2.Agent] = field(default_factory=list)
     jobs: list[admin_pb2.Job] = field(default_factory=list)
     suppressions: list[inventory_pb2.Suppression] = field(default_factory=list)
     quarantine: list[admin_pb2.QuarantineGroup] = field(default_factory=list)
@@ -323,10 +324,10 @@ class Scripted(
         return admin_pb2.Identity(key_name="ops", role="viewer", server_version="0.1.0")
 
     async def ListAgents(
-        self, request: admin_pb2.ListAgentsRequest, context: Any
-    ) -> admin_pb2.ListAgentsReply:
+        self, request: agents_pb2.ListAgentsRequest, context: Any
+    ) -> agents_pb2.ListAgentsReply:
         await self._enter(request, context)
-        return admin_pb2.ListAgentsReply(agents=self.script.agents)
+        return agents_pb2.ListAgentsReply(agents=self.script.agents)
 
     async def ListQuarantine(
         self, request: admin_pb2.ListQuarantineRequest, context: Any

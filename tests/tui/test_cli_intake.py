@@ -4,7 +4,7 @@ import pytest
 
 from tests.tui.commands import Command
 from tests.tui.scripted import Scripted
-from ullage.v1 import admin_pb2, inventory_pb2, types_pb2
+from ullage.v1 import admin_pb2, agents_pb2, inventory_pb2, types_pb2
 
 GROUP = admin_pb2.QuarantineGroup(
     agent_id=3,
@@ -65,10 +65,10 @@ async def test_what_to_settle_must_be_said_in_one_way(ullage: Command, given: tu
 
 
 async def test_agents_are_listed_with_their_last_heartbeat(ullage: Command, aggregator: Scripted) -> None:
-    told = admin_pb2.Agent(id=1, name="web1", spool_state="slow", unacknowledged=5, clock_offset_ms=-3000)
+    told = agents_pb2.Agent(id=1, name="web1", spool_state="slow", unacknowledged=5, clock_offset_ms=-3000)
     told.heartbeat_at.FromSeconds(1_772_366_400)
     told.failed_collectors.append("libvirt")
-    aggregator.script.agents = [told, admin_pb2.Agent(id=2, name="web2")]
+    aggregator.script.agents = [told, agents_pb2.Agent(id=2, name="web2")]
     web1, web2 = (await ullage("agents", "list", "--format", "json")).json
     assert (web1["spool"], web1["unacknowledged"], web1["clock_offset_ms"]) == ("slow", 5, -3000)
     assert web1["failed_collectors"] == ["libvirt"]

@@ -20,7 +20,7 @@ from tui.cli.lists import (
 from tui.cli.output import write
 from tui.cli.session import EXIT_FAILED, Failure, client_id, run, say
 from tui.client import Aggregator
-from ullage.v1 import billing_pb2, inventory_pb2, types_pb2
+from ullage.v1 import agreements_pb2, billing_pb2, inventory_pb2, types_pb2
 from ullage.wire import from_decimal, to_decimal
 
 OPERATORS = {
@@ -186,7 +186,7 @@ def create_bucket(
     Example: ullage buckets create "web memory" --client 3 --source vm --unit ram --aggregation avg
     --commit 64 --base 2.50 --overage 4 --starts-on 2026-01-01 --filter "name glob web-*"
     """
-    terms = inventory_pb2.Terms(
+    terms = agreements_pb2.Terms(
         starts_on=starts_on,
         commit=from_decimal(commit),
         base_price=from_decimal(base),

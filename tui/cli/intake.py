@@ -8,7 +8,7 @@ from tui.cli.output import Row, write
 from tui.cli.rows import operator_words
 from tui.cli.session import run, say
 from tui.format import moment
-from ullage.v1 import admin_pb2, inventory_pb2, types_pb2
+from ullage.v1 import admin_pb2, agents_pb2, inventory_pb2, types_pb2
 
 AGENT_COLUMNS = (
     "id",
@@ -54,7 +54,7 @@ QUARANTINE_COLUMNS = (
 _TYPES = {**OPERATORS, "exact": types_pb2.OPERATOR_EQUALS}
 
 
-def agent_row(agent: admin_pb2.Agent) -> Row:
+def agent_row(agent: agents_pb2.Agent) -> Row:
     """An agent with its last heartbeat; what only a heartbeat tells is null before the first."""
     heard = agent.HasField("heartbeat_at")
     return {

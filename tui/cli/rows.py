@@ -2,7 +2,7 @@
 
 from tui.cli.output import Row, Value
 from tui.format import decimal, moment
-from ullage.v1 import admin_pb2, billing_pb2, insight_pb2, inventory_pb2, types_pb2
+from ullage.v1 import admin_pb2, agreements_pb2, billing_pb2, insight_pb2, inventory_pb2, types_pb2
 
 CLIENT_COLUMNS = ("id", "name", "buckets", "assets", "projected_cost", "currency", "enabled", "created_at")
 ASSET_COLUMNS = (
@@ -193,7 +193,7 @@ def series_rows(detail: inventory_pb2.AssetDetail) -> list[Row]:
     return rows
 
 
-def _terms(terms: inventory_pb2.Terms) -> Row:
+def _terms(terms: agreements_pb2.Terms) -> Row:
     return {
         "starts_on": terms.starts_on,
         "commit": decimal(terms.commit),

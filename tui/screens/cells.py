@@ -6,7 +6,7 @@ from rich.text import Text
 
 from tui.format import NONE, ago, day, moment, money, percent, quantity, text
 from tui.theme import ATTENTION, BAD, FAINT, GOOD
-from ullage.v1 import inventory_pb2, types_pb2
+from ullage.v1 import agreements_pb2, inventory_pb2, types_pb2
 
 _OPERATORS = {
     types_pb2.OPERATOR_EQUALS: "=",
@@ -46,7 +46,7 @@ def usage(bucket: inventory_pb2.Bucket) -> Text:
     return Text(quantity(bucket.current_usage, bucket.symbol, short=True))
 
 
-def commit(terms: inventory_pb2.Terms, symbol: str, *, short: bool = True) -> Text:
+def commit(terms: agreements_pb2.Terms, symbol: str, *, short: bool = True) -> Text:
     """A dash for none: 0 means that nothing was contracted."""
     shown = quantity(terms.commit, symbol, short=short)
     return Text(NONE, FAINT) if shown == NONE or terms.commit.strip("0.") == "" else Text(shown)

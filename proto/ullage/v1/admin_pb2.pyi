@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from ullage.v1 import billing_pb2 as _billing_pb2
+from ullage.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -57,151 +58,31 @@ class Identity(_message.Message):
     KEY_NAME_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
     SERVER_VERSION_FIELD_NUMBER: _builtins.int
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    CLIENT_NAME_FIELD_NUMBER: _builtins.int
     key_name: _builtins.str
     role: _builtins.str
     """viewer, operator, billing, admin or client."""
     server_version: _builtins.str
+    client_id: _builtins.int
+    """With role client: the one it sees."""
+    client_name: _builtins.str
     def __init__(
         self,
         *,
         key_name: _builtins.str = ...,
         role: _builtins.str = ...,
         server_version: _builtins.str = ...,
+        client_id: _builtins.int = ...,
+        client_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_name", b"key_name", "role", b"role", "server_version", b"server_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "client_name", b"client_name", "key_name", b"key_name", "role", b"role", "server_version", b"server_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Identity: _TypeAlias = Identity  # noqa: Y015
-
-@_typing.final
-class Agent(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ID_FIELD_NUMBER: _builtins.int
-    UUID_FIELD_NUMBER: _builtins.int
-    NAME_FIELD_NUMBER: _builtins.int
-    SITE_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
-    VERSION_FIELD_NUMBER: _builtins.int
-    LAST_BATCH_FIELD_NUMBER: _builtins.int
-    BATCHES_FIELD_NUMBER: _builtins.int
-    READINGS_FIELD_NUMBER: _builtins.int
-    CONNECTED_FIELD_NUMBER: _builtins.int
-    HEARTBEAT_AT_FIELD_NUMBER: _builtins.int
-    SPOOL_BYTES_FIELD_NUMBER: _builtins.int
-    SPOOL_BYTES_MAX_FIELD_NUMBER: _builtins.int
-    UNACKNOWLEDGED_FIELD_NUMBER: _builtins.int
-    OLDEST_UNACKNOWLEDGED_FIELD_NUMBER: _builtins.int
-    SPOOL_STATE_FIELD_NUMBER: _builtins.int
-    CLOCK_OFFSET_MS_FIELD_NUMBER: _builtins.int
-    FAILED_COLLECTORS_FIELD_NUMBER: _builtins.int
-    LAST_ERROR_FIELD_NUMBER: _builtins.int
-    TOMBSTONES_FIELD_NUMBER: _builtins.int
-    CONFLICTS_FIELD_NUMBER: _builtins.int
-    QUARANTINED_FIELD_NUMBER: _builtins.int
-    id: _builtins.int
-    uuid: _builtins.str
-    name: _builtins.str
-    site: _builtins.str
-    state: _builtins.str
-    """active, held, retired or revoked."""
-    version: _builtins.str
-    batches: _builtins.int
-    readings: _builtins.int
-    connected: _builtins.bool
-    spool_bytes: _builtins.int
-    spool_bytes_max: _builtins.int
-    unacknowledged: _builtins.int
-    spool_state: _builtins.str
-    """ok, slow or full."""
-    clock_offset_ms: _builtins.int
-    """The agent's clock minus the server's."""
-    last_error: _builtins.str
-    tombstones: _builtins.int
-    """Batches that stand for lost ones, and batches that came with other content under a number already stored."""
-    conflicts: _builtins.int
-    quarantined: _builtins.int
-    @_builtins.property
-    def last_batch(self) -> _timestamp_pb2.Timestamp: ...
-    @_builtins.property
-    def heartbeat_at(self) -> _timestamp_pb2.Timestamp:
-        """From its last heartbeat; absent, empty or 0 before the first."""
-
-    @_builtins.property
-    def oldest_unacknowledged(self) -> _timestamp_pb2.Timestamp: ...
-    @_builtins.property
-    def failed_collectors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
-    def __init__(
-        self,
-        *,
-        id: _builtins.int = ...,
-        uuid: _builtins.str = ...,
-        name: _builtins.str = ...,
-        site: _builtins.str = ...,
-        state: _builtins.str = ...,
-        version: _builtins.str = ...,
-        last_batch: _timestamp_pb2.Timestamp | None = ...,
-        batches: _builtins.int = ...,
-        readings: _builtins.int = ...,
-        connected: _builtins.bool = ...,
-        heartbeat_at: _timestamp_pb2.Timestamp | None = ...,
-        spool_bytes: _builtins.int = ...,
-        spool_bytes_max: _builtins.int = ...,
-        unacknowledged: _builtins.int = ...,
-        oldest_unacknowledged: _timestamp_pb2.Timestamp | None = ...,
-        spool_state: _builtins.str = ...,
-        clock_offset_ms: _builtins.int = ...,
-        failed_collectors: _abc.Iterable[_builtins.str] | None = ...,
-        last_error: _builtins.str = ...,
-        tombstones: _builtins.int = ...,
-        conflicts: _builtins.int = ...,
-        quarantined: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat_at", b"heartbeat_at", "last_batch", b"last_batch", "oldest_unacknowledged", b"oldest_unacknowledged"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "clock_offset_ms", b"clock_offset_ms", "conflicts", b"conflicts", "connected", b"connected", "failed_collectors", b"failed_collectors", "heartbeat_at", b"heartbeat_at", "id", b"id", "last_batch", b"last_batch", "last_error", b"last_error", "name", b"name", "oldest_unacknowledged", b"oldest_unacknowledged", "quarantined", b"quarantined", "readings", b"readings", "site", b"site", "spool_bytes", b"spool_bytes", "spool_bytes_max", b"spool_bytes_max", "spool_state", b"spool_state", "state", b"state", "tombstones", b"tombstones", "unacknowledged", b"unacknowledged", "uuid", b"uuid", "version", b"version"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Agent: _TypeAlias = Agent  # noqa: Y015
-
-@_typing.final
-class ListAgentsRequest(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    def __init__(
-        self,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListAgentsRequest: _TypeAlias = ListAgentsRequest  # noqa: Y015
-
-@_typing.final
-class ListAgentsReply(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    AGENTS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def agents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Agent]: ...
-    def __init__(
-        self,
-        *,
-        agents: _abc.Iterable[Global___Agent] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListAgentsReply: _TypeAlias = ListAgentsReply  # noqa: Y015
 
 @_typing.final
 class Job(_message.Message):
@@ -434,3 +315,107 @@ class SettleQuarantineReply(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SettleQuarantineReply: _TypeAlias = SettleQuarantineReply  # noqa: Y015
+
+@_typing.final
+class ListQuarantinedRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.int
+    """0: of all."""
+    reason: _builtins.str
+    """Empty: for any."""
+    @_builtins.property
+    def page(self) -> _types_pb2.PageRequest: ...
+    def __init__(
+        self,
+        *,
+        page: _types_pb2.PageRequest | None = ...,
+        agent_id: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "page", b"page", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListQuarantinedRequest: _TypeAlias = ListQuarantinedRequest  # noqa: Y015
+
+@_typing.final
+class ListQuarantinedReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    READINGS_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def readings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Quarantined]: ...
+    @_builtins.property
+    def page(self) -> _types_pb2.PageInfo: ...
+    def __init__(
+        self,
+        *,
+        readings: _abc.Iterable[Global___Quarantined] | None = ...,
+        page: _types_pb2.PageInfo | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "readings", b"readings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListQuarantinedReply: _TypeAlias = ListQuarantinedReply  # noqa: Y015
+
+@_typing.final
+class Quarantined(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    AGENT_NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    SOURCE_TYPE_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    UNIT_TYPE_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    TICKED_AT_FIELD_NUMBER: _builtins.int
+    STORED_AT_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    agent_id: _builtins.int
+    agent_name: _builtins.str
+    reason: _builtins.str
+    source_type: _builtins.str
+    external_id: _builtins.str
+    unit_type: _builtins.str
+    value: _builtins.int
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def ticked_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def stored_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        agent_id: _builtins.int = ...,
+        agent_name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        source_type: _builtins.str = ...,
+        external_id: _builtins.str = ...,
+        unit_type: _builtins.str = ...,
+        value: _builtins.int = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        ticked_at: _timestamp_pb2.Timestamp | None = ...,
+        stored_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "stored_at", b"stored_at", "ticked_at", b"ticked_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_name", b"agent_name", "external_id", b"external_id", "id", b"id", "reason", b"reason", "since", b"since", "source_type", b"source_type", "stored_at", b"stored_at", "ticked_at", b"ticked_at", "unit_type", b"unit_type", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Quarantined: _TypeAlias = Quarantined  # noqa: Y015

@@ -4,8 +4,11 @@ import grpc
 import warnings
 
 from ullage.v1 import admin_pb2 as ullage_dot_v1_dot_admin__pb2
+from ullage.v1 import agents_pb2 as ullage_dot_v1_dot_agents__pb2
+from ullage.v1 import audit_pb2 as ullage_dot_v1_dot_audit__pb2
 from ullage.v1 import billing_pb2 as ullage_dot_v1_dot_billing__pb2
 from ullage.v1 import insight_pb2 as ullage_dot_v1_dot_insight__pb2
+from ullage.v1 import keys_pb2 as ullage_dot_v1_dot_keys__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
@@ -48,8 +51,8 @@ class AdminStub(object):
                 _registered_method=True)
         self.ListAgents = channel.unary_unary(
                 '/ullage.v1.Admin/ListAgents',
-                request_serializer=ullage_dot_v1_dot_admin__pb2.ListAgentsRequest.SerializeToString,
-                response_deserializer=ullage_dot_v1_dot_admin__pb2.ListAgentsReply.FromString,
+                request_serializer=ullage_dot_v1_dot_agents__pb2.ListAgentsRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_agents__pb2.ListAgentsReply.FromString,
                 _registered_method=True)
         self.ListQuarantine = channel.unary_unary(
                 '/ullage.v1.Admin/ListQuarantine',
@@ -75,6 +78,61 @@ class AdminStub(object):
                 '/ullage.v1.Admin/RunJob',
                 request_serializer=ullage_dot_v1_dot_admin__pb2.RunJobRequest.SerializeToString,
                 response_deserializer=ullage_dot_v1_dot_billing__pb2.Run.FromString,
+                _registered_method=True)
+        self.ListQuarantined = channel.unary_unary(
+                '/ullage.v1.Admin/ListQuarantined',
+                request_serializer=ullage_dot_v1_dot_admin__pb2.ListQuarantinedRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_admin__pb2.ListQuarantinedReply.FromString,
+                _registered_method=True)
+        self.GetAgent = channel.unary_unary(
+                '/ullage.v1.Admin/GetAgent',
+                request_serializer=ullage_dot_v1_dot_agents__pb2.GetAgentRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_agents__pb2.Agent.FromString,
+                _registered_method=True)
+        self.CreateEnrolmentToken = channel.unary_unary(
+                '/ullage.v1.Admin/CreateEnrolmentToken',
+                request_serializer=ullage_dot_v1_dot_agents__pb2.CreateEnrolmentTokenRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_agents__pb2.CreateEnrolmentTokenReply.FromString,
+                _registered_method=True)
+        self.ListEnrolmentTokens = channel.unary_unary(
+                '/ullage.v1.Admin/ListEnrolmentTokens',
+                request_serializer=ullage_dot_v1_dot_agents__pb2.ListEnrolmentTokensRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_agents__pb2.ListEnrolmentTokensReply.FromString,
+                _registered_method=True)
+        self.RevokeEnrolmentToken = channel.unary_unary(
+                '/ullage.v1.Admin/RevokeEnrolmentToken',
+                request_serializer=ullage_dot_v1_dot_agents__pb2.RevokeEnrolmentTokenRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_agents__pb2.EnrolmentToken.FromString,
+                _registered_method=True)
+        self.SetAgentsState = channel.unary_unary(
+                '/ullage.v1.Admin/SetAgentsState',
+                request_serializer=ullage_dot_v1_dot_agents__pb2.SetAgentsStateRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_agents__pb2.SetAgentsStateReply.FromString,
+                _registered_method=True)
+        self.ListKeys = channel.unary_unary(
+                '/ullage.v1.Admin/ListKeys',
+                request_serializer=ullage_dot_v1_dot_keys__pb2.ListKeysRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_keys__pb2.ListKeysReply.FromString,
+                _registered_method=True)
+        self.CreateKey = channel.unary_unary(
+                '/ullage.v1.Admin/CreateKey',
+                request_serializer=ullage_dot_v1_dot_keys__pb2.CreateKeyRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_keys__pb2.CreateKeyReply.FromString,
+                _registered_method=True)
+        self.SetKeyEnabled = channel.unary_unary(
+                '/ullage.v1.Admin/SetKeyEnabled',
+                request_serializer=ullage_dot_v1_dot_keys__pb2.SetKeyEnabledRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_keys__pb2.ApiKey.FromString,
+                _registered_method=True)
+        self.ListAudit = channel.unary_unary(
+                '/ullage.v1.Admin/ListAudit',
+                request_serializer=ullage_dot_v1_dot_audit__pb2.ListAuditRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_audit__pb2.ListAuditReply.FromString,
+                _registered_method=True)
+        self.UndoAudit = channel.unary_unary(
+                '/ullage.v1.Admin/UndoAudit',
+                request_serializer=ullage_dot_v1_dot_audit__pb2.UndoAuditRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_audit__pb2.UndoAuditReply.FromString,
                 _registered_method=True)
 
 
@@ -134,6 +192,79 @@ class AdminServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListQuarantined(self, request, context):
+        """Single quarantined readings of an agent and reason.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAgent(self, request, context):
+        """Agents.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateEnrolmentToken(self, request, context):
+        """A token by which one host can enrol, shown once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEnrolmentTokens(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeEnrolmentToken(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAgentsState(self, request, context):
+        """retire (silence from now on is absence), activate, hold, or revoke (for good).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListKeys(self, request, context):
+        """API keys.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateKey(self, request, context):
+        """Shown once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetKeyEnabled(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAudit(self, request, context):
+        """Audit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndoAudit(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -149,8 +280,8 @@ def add_AdminServicer_to_server(servicer, server):
             ),
             'ListAgents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAgents,
-                    request_deserializer=ullage_dot_v1_dot_admin__pb2.ListAgentsRequest.FromString,
-                    response_serializer=ullage_dot_v1_dot_admin__pb2.ListAgentsReply.SerializeToString,
+                    request_deserializer=ullage_dot_v1_dot_agents__pb2.ListAgentsRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_agents__pb2.ListAgentsReply.SerializeToString,
             ),
             'ListQuarantine': grpc.unary_unary_rpc_method_handler(
                     servicer.ListQuarantine,
@@ -176,6 +307,61 @@ def add_AdminServicer_to_server(servicer, server):
                     servicer.RunJob,
                     request_deserializer=ullage_dot_v1_dot_admin__pb2.RunJobRequest.FromString,
                     response_serializer=ullage_dot_v1_dot_billing__pb2.Run.SerializeToString,
+            ),
+            'ListQuarantined': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuarantined,
+                    request_deserializer=ullage_dot_v1_dot_admin__pb2.ListQuarantinedRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_admin__pb2.ListQuarantinedReply.SerializeToString,
+            ),
+            'GetAgent': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAgent,
+                    request_deserializer=ullage_dot_v1_dot_agents__pb2.GetAgentRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_agents__pb2.Agent.SerializeToString,
+            ),
+            'CreateEnrolmentToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateEnrolmentToken,
+                    request_deserializer=ullage_dot_v1_dot_agents__pb2.CreateEnrolmentTokenRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_agents__pb2.CreateEnrolmentTokenReply.SerializeToString,
+            ),
+            'ListEnrolmentTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEnrolmentTokens,
+                    request_deserializer=ullage_dot_v1_dot_agents__pb2.ListEnrolmentTokensRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_agents__pb2.ListEnrolmentTokensReply.SerializeToString,
+            ),
+            'RevokeEnrolmentToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeEnrolmentToken,
+                    request_deserializer=ullage_dot_v1_dot_agents__pb2.RevokeEnrolmentTokenRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_agents__pb2.EnrolmentToken.SerializeToString,
+            ),
+            'SetAgentsState': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAgentsState,
+                    request_deserializer=ullage_dot_v1_dot_agents__pb2.SetAgentsStateRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_agents__pb2.SetAgentsStateReply.SerializeToString,
+            ),
+            'ListKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListKeys,
+                    request_deserializer=ullage_dot_v1_dot_keys__pb2.ListKeysRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_keys__pb2.ListKeysReply.SerializeToString,
+            ),
+            'CreateKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateKey,
+                    request_deserializer=ullage_dot_v1_dot_keys__pb2.CreateKeyRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_keys__pb2.CreateKeyReply.SerializeToString,
+            ),
+            'SetKeyEnabled': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetKeyEnabled,
+                    request_deserializer=ullage_dot_v1_dot_keys__pb2.SetKeyEnabledRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_keys__pb2.ApiKey.SerializeToString,
+            ),
+            'ListAudit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAudit,
+                    request_deserializer=ullage_dot_v1_dot_audit__pb2.ListAuditRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_audit__pb2.ListAuditReply.SerializeToString,
+            ),
+            'UndoAudit': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndoAudit,
+                    request_deserializer=ullage_dot_v1_dot_audit__pb2.UndoAuditRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_audit__pb2.UndoAuditReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -257,8 +443,8 @@ class Admin(object):
             request,
             target,
             '/ullage.v1.Admin/ListAgents',
-            ullage_dot_v1_dot_admin__pb2.ListAgentsRequest.SerializeToString,
-            ullage_dot_v1_dot_admin__pb2.ListAgentsReply.FromString,
+            ullage_dot_v1_dot_agents__pb2.ListAgentsRequest.SerializeToString,
+            ullage_dot_v1_dot_agents__pb2.ListAgentsReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -394,6 +580,303 @@ class Admin(object):
             '/ullage.v1.Admin/RunJob',
             ullage_dot_v1_dot_admin__pb2.RunJobRequest.SerializeToString,
             ullage_dot_v1_dot_billing__pb2.Run.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQuarantined(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Admin/ListQuarantined',
+            ullage_dot_v1_dot_admin__pb2.ListQuarantinedRequest.SerializeToString,
+            ullage_dot_v1_dot_admin__pb2.ListQuarantinedReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Admin/GetAgent',
+            ullage_dot_v1_dot_agents__pb2.GetAgentRequest.SerializeToString,
+            ullage_dot_v1_dot_agents__pb2.Agent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateEnrolmentToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Admin/CreateEnrolmentToken',
+            ullage_dot_v1_dot_agents__pb2.CreateEnrolmentTokenRequest.SerializeToString,
+            ullage_dot_v1_dot_agents__pb2.CreateEnrolmentTokenReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEnrolmentTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Admin/ListEnrolmentTokens',
+            ullage_dot_v1_dot_agents__pb2.ListEnrolmentTokensRequest.SerializeToString,
+            ullage_dot_v1_dot_agents__pb2.ListEnrolmentTokensReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeEnrolmentToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Admin/RevokeEnrolmentToken',
+            ullage_dot_v1_dot_agents__pb2.RevokeEnrolmentTokenRequest.SerializeToString,
+            ullage_dot_v1_dot_agents__pb2.EnrolmentToken.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAgentsState(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Admin/SetAgentsState',
+            ullage_dot_v1_dot_agents__pb2.SetAgentsStateRequest.SerializeToString,
+            ullage_dot_v1_dot_agents__pb2.SetAgentsStateReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Admin/ListKeys',
+            ullage_dot_v1_dot_keys__pb2.ListKeysRequest.SerializeToString,
+            ullage_dot_v1_dot_keys__pb2.ListKeysReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Admin/CreateKey',
+            ullage_dot_v1_dot_keys__pb2.CreateKeyRequest.SerializeToString,
+            ullage_dot_v1_dot_keys__pb2.CreateKeyReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetKeyEnabled(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Admin/SetKeyEnabled',
+            ullage_dot_v1_dot_keys__pb2.SetKeyEnabledRequest.SerializeToString,
+            ullage_dot_v1_dot_keys__pb2.ApiKey.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAudit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Admin/ListAudit',
+            ullage_dot_v1_dot_audit__pb2.ListAuditRequest.SerializeToString,
+            ullage_dot_v1_dot_audit__pb2.ListAuditReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndoAudit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Admin/UndoAudit',
+            ullage_dot_v1_dot_audit__pb2.UndoAuditRequest.SerializeToString,
+            ullage_dot_v1_dot_audit__pb2.UndoAuditReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,8 +6,11 @@ How the system itself is doing: agents, jobs, readings of health."""
 from collections import abc as _abc
 from grpc import aio as _aio
 from ullage.v1 import admin_pb2 as _admin_pb2
+from ullage.v1 import agents_pb2 as _agents_pb2
+from ullage.v1 import audit_pb2 as _audit_pb2
 from ullage.v1 import billing_pb2 as _billing_pb2
 from ullage.v1 import insight_pb2 as _insight_pb2
+from ullage.v1 import keys_pb2 as _keys_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -36,7 +39,7 @@ class AdminStub:
     GetHealth: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetHealthRequest, _insight_pb2.Health]
     WhoAmI: _grpc.UnaryUnaryMultiCallable[_admin_pb2.WhoAmIRequest, _admin_pb2.Identity]
     """Who the caller is."""
-    ListAgents: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListAgentsRequest, _admin_pb2.ListAgentsReply]
+    ListAgents: _grpc.UnaryUnaryMultiCallable[_agents_pb2.ListAgentsRequest, _agents_pb2.ListAgentsReply]
     ListQuarantine: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListQuarantineRequest, _admin_pb2.ListQuarantineReply]
     """Readings that were not taken, grouped by agent and reason."""
     ReleaseQuarantine: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SettleQuarantineRequest, _admin_pb2.SettleQuarantineReply]
@@ -46,6 +49,24 @@ class AdminStub:
     ListJobs: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListJobsRequest, _admin_pb2.ListJobsReply]
     RunJob: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RunJobRequest, _billing_pb2.Run]
     """Runs a job now and waits for it: rollup, binding, billing or projection."""
+    ListQuarantined: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListQuarantinedRequest, _admin_pb2.ListQuarantinedReply]
+    """Single quarantined readings of an agent and reason."""
+    GetAgent: _grpc.UnaryUnaryMultiCallable[_agents_pb2.GetAgentRequest, _agents_pb2.Agent]
+    """Agents."""
+    CreateEnrolmentToken: _grpc.UnaryUnaryMultiCallable[_agents_pb2.CreateEnrolmentTokenRequest, _agents_pb2.CreateEnrolmentTokenReply]
+    """A token by which one host can enrol, shown once."""
+    ListEnrolmentTokens: _grpc.UnaryUnaryMultiCallable[_agents_pb2.ListEnrolmentTokensRequest, _agents_pb2.ListEnrolmentTokensReply]
+    RevokeEnrolmentToken: _grpc.UnaryUnaryMultiCallable[_agents_pb2.RevokeEnrolmentTokenRequest, _agents_pb2.EnrolmentToken]
+    SetAgentsState: _grpc.UnaryUnaryMultiCallable[_agents_pb2.SetAgentsStateRequest, _agents_pb2.SetAgentsStateReply]
+    """retire (silence from now on is absence), activate, hold, or revoke (for good)."""
+    ListKeys: _grpc.UnaryUnaryMultiCallable[_keys_pb2.ListKeysRequest, _keys_pb2.ListKeysReply]
+    """API keys."""
+    CreateKey: _grpc.UnaryUnaryMultiCallable[_keys_pb2.CreateKeyRequest, _keys_pb2.CreateKeyReply]
+    """Shown once."""
+    SetKeyEnabled: _grpc.UnaryUnaryMultiCallable[_keys_pb2.SetKeyEnabledRequest, _keys_pb2.ApiKey]
+    ListAudit: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListAuditRequest, _audit_pb2.ListAuditReply]
+    """Audit."""
+    UndoAudit: _grpc.UnaryUnaryMultiCallable[_audit_pb2.UndoAuditRequest, _audit_pb2.UndoAuditReply]
 
 @_typing.type_check_only
 class AdminAsyncStub(AdminStub):
@@ -53,7 +74,7 @@ class AdminAsyncStub(AdminStub):
     GetHealth: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetHealthRequest, _insight_pb2.Health]  # type: ignore[assignment]
     WhoAmI: _aio.UnaryUnaryMultiCallable[_admin_pb2.WhoAmIRequest, _admin_pb2.Identity]  # type: ignore[assignment]
     """Who the caller is."""
-    ListAgents: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListAgentsRequest, _admin_pb2.ListAgentsReply]  # type: ignore[assignment]
+    ListAgents: _aio.UnaryUnaryMultiCallable[_agents_pb2.ListAgentsRequest, _agents_pb2.ListAgentsReply]  # type: ignore[assignment]
     ListQuarantine: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListQuarantineRequest, _admin_pb2.ListQuarantineReply]  # type: ignore[assignment]
     """Readings that were not taken, grouped by agent and reason."""
     ReleaseQuarantine: _aio.UnaryUnaryMultiCallable[_admin_pb2.SettleQuarantineRequest, _admin_pb2.SettleQuarantineReply]  # type: ignore[assignment]
@@ -63,6 +84,24 @@ class AdminAsyncStub(AdminStub):
     ListJobs: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListJobsRequest, _admin_pb2.ListJobsReply]  # type: ignore[assignment]
     RunJob: _aio.UnaryUnaryMultiCallable[_admin_pb2.RunJobRequest, _billing_pb2.Run]  # type: ignore[assignment]
     """Runs a job now and waits for it: rollup, binding, billing or projection."""
+    ListQuarantined: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListQuarantinedRequest, _admin_pb2.ListQuarantinedReply]  # type: ignore[assignment]
+    """Single quarantined readings of an agent and reason."""
+    GetAgent: _aio.UnaryUnaryMultiCallable[_agents_pb2.GetAgentRequest, _agents_pb2.Agent]  # type: ignore[assignment]
+    """Agents."""
+    CreateEnrolmentToken: _aio.UnaryUnaryMultiCallable[_agents_pb2.CreateEnrolmentTokenRequest, _agents_pb2.CreateEnrolmentTokenReply]  # type: ignore[assignment]
+    """A token by which one host can enrol, shown once."""
+    ListEnrolmentTokens: _aio.UnaryUnaryMultiCallable[_agents_pb2.ListEnrolmentTokensRequest, _agents_pb2.ListEnrolmentTokensReply]  # type: ignore[assignment]
+    RevokeEnrolmentToken: _aio.UnaryUnaryMultiCallable[_agents_pb2.RevokeEnrolmentTokenRequest, _agents_pb2.EnrolmentToken]  # type: ignore[assignment]
+    SetAgentsState: _aio.UnaryUnaryMultiCallable[_agents_pb2.SetAgentsStateRequest, _agents_pb2.SetAgentsStateReply]  # type: ignore[assignment]
+    """retire (silence from now on is absence), activate, hold, or revoke (for good)."""
+    ListKeys: _aio.UnaryUnaryMultiCallable[_keys_pb2.ListKeysRequest, _keys_pb2.ListKeysReply]  # type: ignore[assignment]
+    """API keys."""
+    CreateKey: _aio.UnaryUnaryMultiCallable[_keys_pb2.CreateKeyRequest, _keys_pb2.CreateKeyReply]  # type: ignore[assignment]
+    """Shown once."""
+    SetKeyEnabled: _aio.UnaryUnaryMultiCallable[_keys_pb2.SetKeyEnabledRequest, _keys_pb2.ApiKey]  # type: ignore[assignment]
+    ListAudit: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListAuditRequest, _audit_pb2.ListAuditReply]  # type: ignore[assignment]
+    """Audit."""
+    UndoAudit: _aio.UnaryUnaryMultiCallable[_audit_pb2.UndoAuditRequest, _audit_pb2.UndoAuditReply]  # type: ignore[assignment]
 
 class AdminServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -83,9 +122,9 @@ class AdminServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ListAgents(
         self,
-        request: _admin_pb2.ListAgentsRequest,
+        request: _agents_pb2.ListAgentsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_admin_pb2.ListAgentsReply, _abc.Awaitable[_admin_pb2.ListAgentsReply]]: ...
+    ) -> _typing.Union[_agents_pb2.ListAgentsReply, _abc.Awaitable[_agents_pb2.ListAgentsReply]]: ...
 
     @_abc_1.abstractmethod
     def ListQuarantine(
@@ -125,5 +164,89 @@ class AdminServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.Run, _abc.Awaitable[_billing_pb2.Run]]:
         """Runs a job now and waits for it: rollup, binding, billing or projection."""
+
+    @_abc_1.abstractmethod
+    def ListQuarantined(
+        self,
+        request: _admin_pb2.ListQuarantinedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListQuarantinedReply, _abc.Awaitable[_admin_pb2.ListQuarantinedReply]]:
+        """Single quarantined readings of an agent and reason."""
+
+    @_abc_1.abstractmethod
+    def GetAgent(
+        self,
+        request: _agents_pb2.GetAgentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agents_pb2.Agent, _abc.Awaitable[_agents_pb2.Agent]]:
+        """Agents."""
+
+    @_abc_1.abstractmethod
+    def CreateEnrolmentToken(
+        self,
+        request: _agents_pb2.CreateEnrolmentTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agents_pb2.CreateEnrolmentTokenReply, _abc.Awaitable[_agents_pb2.CreateEnrolmentTokenReply]]:
+        """A token by which one host can enrol, shown once."""
+
+    @_abc_1.abstractmethod
+    def ListEnrolmentTokens(
+        self,
+        request: _agents_pb2.ListEnrolmentTokensRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agents_pb2.ListEnrolmentTokensReply, _abc.Awaitable[_agents_pb2.ListEnrolmentTokensReply]]: ...
+
+    @_abc_1.abstractmethod
+    def RevokeEnrolmentToken(
+        self,
+        request: _agents_pb2.RevokeEnrolmentTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agents_pb2.EnrolmentToken, _abc.Awaitable[_agents_pb2.EnrolmentToken]]: ...
+
+    @_abc_1.abstractmethod
+    def SetAgentsState(
+        self,
+        request: _agents_pb2.SetAgentsStateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agents_pb2.SetAgentsStateReply, _abc.Awaitable[_agents_pb2.SetAgentsStateReply]]:
+        """retire (silence from now on is absence), activate, hold, or revoke (for good)."""
+
+    @_abc_1.abstractmethod
+    def ListKeys(
+        self,
+        request: _keys_pb2.ListKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.ListKeysReply, _abc.Awaitable[_keys_pb2.ListKeysReply]]:
+        """API keys."""
+
+    @_abc_1.abstractmethod
+    def CreateKey(
+        self,
+        request: _keys_pb2.CreateKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.CreateKeyReply, _abc.Awaitable[_keys_pb2.CreateKeyReply]]:
+        """Shown once."""
+
+    @_abc_1.abstractmethod
+    def SetKeyEnabled(
+        self,
+        request: _keys_pb2.SetKeyEnabledRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.ApiKey, _abc.Awaitable[_keys_pb2.ApiKey]]: ...
+
+    @_abc_1.abstractmethod
+    def ListAudit(
+        self,
+        request: _audit_pb2.ListAuditRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.ListAuditReply, _abc.Awaitable[_audit_pb2.ListAuditReply]]:
+        """Audit."""
+
+    @_abc_1.abstractmethod
+    def UndoAudit(
+        self,
+        request: _audit_pb2.UndoAuditRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.UndoAuditReply, _abc.Awaitable[_audit_pb2.UndoAuditReply]]: ...
 
 def add_AdminServicer_to_server(servicer: AdminServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -8,7 +8,9 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from ullage.v1 import agreements_pb2 as _agreements_pb2
 from ullage.v1 import types_pb2 as _types_pb2
+from ullage.v1 import unit_types_pb2 as _unit_types_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -38,6 +40,11 @@ class Client(_message.Message):
     PROJECTED_COST_FIELD_NUMBER: _builtins.int
     PERIOD_START_FIELD_NUMBER: _builtins.int
     PERIOD_END_FIELD_NUMBER: _builtins.int
+    CLOSE_AFTER_DAYS_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
+    DISABLED_ON_FIELD_NUMBER: _builtins.int
+    ERASED_FIELD_NUMBER: _builtins.int
+    FINALISED_TO_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     name: _builtins.str
     currency: _builtins.str
@@ -55,6 +62,12 @@ class Client(_message.Message):
     assets: _builtins.int
     projected_cost: _builtins.str
     """Projected cost of the open period; empty without a projection."""
+    close_after_days: _builtins.int
+    """Days after a period's end after which it is finalised whatever is open; absent: wait."""
+    contact: _builtins.str
+    disabled_on: _builtins.str
+    """First local day on which it is disabled, "YYYY-MM-DD"; empty while it is enabled."""
+    erased: _builtins.bool
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -63,6 +76,10 @@ class Client(_message.Message):
 
     @_builtins.property
     def period_end(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def finalised_to(self) -> _timestamp_pb2.Timestamp:
+        """Time before it is finalised; absent: nothing is."""
+
     def __init__(
         self,
         *,
@@ -80,12 +97,19 @@ class Client(_message.Message):
         projected_cost: _builtins.str = ...,
         period_start: _timestamp_pb2.Timestamp | None = ...,
         period_end: _timestamp_pb2.Timestamp | None = ...,
+        close_after_days: _builtins.int | None = ...,
+        contact: _builtins.str = ...,
+        disabled_on: _builtins.str = ...,
+        erased: _builtins.bool = ...,
+        finalised_to: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "period_end", b"period_end", "period_start", b"period_start"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_close_after_days", b"_close_after_days", "close_after_days", b"close_after_days", "created_at", b"created_at", "finalised_to", b"finalised_to", "period_end", b"period_end", "period_start", b"period_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assets", b"assets", "buckets", b"buckets", "created_at", b"created_at", "currency", b"currency", "cycle_anchor", b"cycle_anchor", "cycle_count", b"cycle_count", "cycle_unit", b"cycle_unit", "enabled", b"enabled", "id", b"id", "name", b"name", "period_end", b"period_end", "period_start", b"period_start", "projected_cost", b"projected_cost", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_close_after_days", b"_close_after_days", "assets", b"assets", "buckets", b"buckets", "close_after_days", b"close_after_days", "contact", b"contact", "created_at", b"created_at", "currency", b"currency", "cycle_anchor", b"cycle_anchor", "cycle_count", b"cycle_count", "cycle_unit", b"cycle_unit", "disabled_on", b"disabled_on", "enabled", b"enabled", "erased", b"erased", "finalised_to", b"finalised_to", "id", b"id", "name", b"name", "period_end", b"period_end", "period_start", b"period_start", "projected_cost", b"projected_cost", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__close_after_days: _TypeAlias = _typing.Literal["close_after_days"]  # noqa: Y015
+    _WhichOneofArgType__close_after_days: _TypeAlias = _typing.Literal["_close_after_days", b"_close_after_days"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__close_after_days) -> _WhichOneofReturnType__close_after_days | None: ...
 
 Global___Client: _TypeAlias = Client  # noqa: Y015
 
@@ -95,8 +119,13 @@ class ListClientsRequest(_message.Message):
 
     PAGE_FIELD_NUMBER: _builtins.int
     SEARCH_FIELD_NUMBER: _builtins.int
+    ENABLED_FIELD_NUMBER: _builtins.int
+    DISABLED_FIELD_NUMBER: _builtins.int
     search: _builtins.str
     """Part of a name, any case."""
+    enabled: _builtins.bool
+    """Restrict the list."""
+    disabled: _builtins.bool
     @_builtins.property
     def page(self) -> _types_pb2.PageRequest: ...
     def __init__(
@@ -104,14 +133,35 @@ class ListClientsRequest(_message.Message):
         *,
         page: _types_pb2.PageRequest | None = ...,
         search: _builtins.str = ...,
+        enabled: _builtins.bool = ...,
+        disabled: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "search", b"search"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disabled", b"disabled", "enabled", b"enabled", "page", b"page", "search", b"search"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListClientsRequest: _TypeAlias = ListClientsRequest  # noqa: Y015
+
+@_typing.final
+class GetClientRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetClientRequest: _TypeAlias = GetClientRequest  # noqa: Y015
 
 @_typing.final
 class ListClientsReply(_message.Message):
@@ -147,12 +197,16 @@ class CreateClientRequest(_message.Message):
     CYCLE_UNIT_FIELD_NUMBER: _builtins.int
     CYCLE_COUNT_FIELD_NUMBER: _builtins.int
     CYCLE_ANCHOR_FIELD_NUMBER: _builtins.int
+    CLOSE_AFTER_DAYS_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     currency: _builtins.str
     time_zone: _builtins.str
     cycle_unit: _builtins.str
     cycle_count: _builtins.int
     cycle_anchor: _builtins.str
+    close_after_days: _builtins.int
+    contact: _builtins.str
     def __init__(
         self,
         *,
@@ -162,12 +216,16 @@ class CreateClientRequest(_message.Message):
         cycle_unit: _builtins.str = ...,
         cycle_count: _builtins.int = ...,
         cycle_anchor: _builtins.str = ...,
+        close_after_days: _builtins.int | None = ...,
+        contact: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_close_after_days", b"_close_after_days", "close_after_days", b"close_after_days"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "cycle_anchor", b"cycle_anchor", "cycle_count", b"cycle_count", "cycle_unit", b"cycle_unit", "name", b"name", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_close_after_days", b"_close_after_days", "close_after_days", b"close_after_days", "contact", b"contact", "currency", b"currency", "cycle_anchor", b"cycle_anchor", "cycle_count", b"cycle_count", "cycle_unit", b"cycle_unit", "name", b"name", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__close_after_days: _TypeAlias = _typing.Literal["close_after_days"]  # noqa: Y015
+    _WhichOneofArgType__close_after_days: _TypeAlias = _typing.Literal["_close_after_days", b"_close_after_days"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__close_after_days) -> _WhichOneofReturnType__close_after_days | None: ...
 
 Global___CreateClientRequest: _TypeAlias = CreateClientRequest  # noqa: Y015
 
@@ -213,6 +271,11 @@ class Asset(_message.Message):
     SERIES_FIELD_NUMBER: _builtins.int
     SERIES_UNBOUND_FIELD_NUMBER: _builtins.int
     UNBOUND_SINCE_FIELD_NUMBER: _builtins.int
+    UNBOUND_MONEY_FIELD_NUMBER: _builtins.int
+    DAYS_UNBOUND_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    ASSIGNED_BY_HAND_FIELD_NUMBER: _builtins.int
+    MERGED_INTO_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     source_type: _builtins.str
     external_id: _builtins.str
@@ -229,6 +292,12 @@ class Asset(_message.Message):
     disregarded: _builtins.bool
     series: _builtins.int
     series_unbound: _builtins.int
+    days_unbound: _builtins.int
+    agent: _builtins.str
+    assigned_by_hand: _builtins.bool
+    """Somebody decided whose it is; rules leave it alone."""
+    merged_into: _builtins.int
+    """The asset that it was merged into; 0: it was not."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -240,6 +309,10 @@ class Asset(_message.Message):
     @_builtins.property
     def unbound_since(self) -> _timestamp_pb2.Timestamp:
         """Start of the oldest unbound usage within the time that can still be billed; absent when nothing is unbound."""
+
+    @_builtins.property
+    def unbound_money(self) -> _types_pb2.Money:
+        """Money not billed this period for its unbound series, an estimate; absent when nothing is unbound or nothing has a price."""
 
     def __init__(
         self,
@@ -262,10 +335,15 @@ class Asset(_message.Message):
         series: _builtins.int = ...,
         series_unbound: _builtins.int = ...,
         unbound_since: _timestamp_pb2.Timestamp | None = ...,
+        unbound_money: _types_pb2.Money | None = ...,
+        days_unbound: _builtins.int = ...,
+        agent: _builtins.str = ...,
+        assigned_by_hand: _builtins.bool = ...,
+        merged_into: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "last_seen", b"last_seen", "unbound_since", b"unbound_since"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "last_seen", b"last_seen", "unbound_money", b"unbound_money", "unbound_since", b"unbound_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged", b"acknowledged", "address", b"address", "client_id", b"client_id", "client_name", b"client_name", "created_at", b"created_at", "description", b"description", "disregarded", b"disregarded", "enabled", b"enabled", "external_id", b"external_id", "id", b"id", "labels", b"labels", "last_seen", b"last_seen", "name", b"name", "scope", b"scope", "series", b"series", "series_unbound", b"series_unbound", "source_type", b"source_type", "unbound_since", b"unbound_since"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged", b"acknowledged", "address", b"address", "agent", b"agent", "assigned_by_hand", b"assigned_by_hand", "client_id", b"client_id", "client_name", b"client_name", "created_at", b"created_at", "days_unbound", b"days_unbound", "description", b"description", "disregarded", b"disregarded", "enabled", b"enabled", "external_id", b"external_id", "id", b"id", "labels", b"labels", "last_seen", b"last_seen", "merged_into", b"merged_into", "name", b"name", "scope", b"scope", "series", b"series", "series_unbound", b"series_unbound", "source_type", b"source_type", "unbound_money", b"unbound_money", "unbound_since", b"unbound_since"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -282,6 +360,12 @@ class ListAssetsRequest(_message.Message):
     UNASSIGNED_FIELD_NUMBER: _builtins.int
     UNBOUND_FIELD_NUMBER: _builtins.int
     UNACKNOWLEDGED_FIELD_NUMBER: _builtins.int
+    DISREGARDED_FIELD_NUMBER: _builtins.int
+    DISABLED_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    BUCKET_ID_FIELD_NUMBER: _builtins.int
+    BY_HAND_FIELD_NUMBER: _builtins.int
     search: _builtins.str
     """Part of a name, external id or description, any case."""
     client_id: _builtins.int
@@ -291,6 +375,15 @@ class ListAssetsRequest(_message.Message):
     """Each restricts the list when true."""
     unbound: _builtins.bool
     unacknowledged: _builtins.bool
+    disregarded: _builtins.bool
+    """In no other list."""
+    disabled: _builtins.bool
+    agent: _builtins.str
+    """Name of the agent that reported it first."""
+    label: _builtins.str
+    """"KEY" or "KEY=VALUE"."""
+    bucket_id: _builtins.int
+    by_hand: _builtins.bool
     @_builtins.property
     def page(self) -> _types_pb2.PageRequest: ...
     def __init__(
@@ -303,10 +396,16 @@ class ListAssetsRequest(_message.Message):
         unassigned: _builtins.bool = ...,
         unbound: _builtins.bool = ...,
         unacknowledged: _builtins.bool = ...,
+        disregarded: _builtins.bool = ...,
+        disabled: _builtins.bool = ...,
+        agent: _builtins.str = ...,
+        label: _builtins.str = ...,
+        bucket_id: _builtins.int = ...,
+        by_hand: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "page", b"page", "search", b"search", "source_type", b"source_type", "unacknowledged", b"unacknowledged", "unassigned", b"unassigned", "unbound", b"unbound"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "bucket_id", b"bucket_id", "by_hand", b"by_hand", "client_id", b"client_id", "disabled", b"disabled", "disregarded", b"disregarded", "label", b"label", "page", b"page", "search", b"search", "source_type", b"source_type", "unacknowledged", b"unacknowledged", "unassigned", b"unassigned", "unbound", b"unbound"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -363,6 +462,9 @@ class AssetDetail(_message.Message):
     SERIES_FIELD_NUMBER: _builtins.int
     ASSIGNMENTS_FIELD_NUMBER: _builtins.int
     AGENTS_FIELD_NUMBER: _builtins.int
+    MERGED_IDS_FIELD_NUMBER: _builtins.int
+    SAME_MACHINE_FIELD_NUMBER: _builtins.int
+    OVERLAPS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def asset(self) -> Global___Asset: ...
     @_builtins.property
@@ -373,6 +475,18 @@ class AssetDetail(_message.Message):
     def agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the agents that reported it."""
 
+    @_builtins.property
+    def merged_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Ids that were merged into it."""
+
+    @_builtins.property
+    def same_machine(self) -> _containers.RepeatedCompositeFieldContainer[Global___Asset]:
+        """Other assets that are the same machine by their SMBIOS UUID: a host and a vm."""
+
+    @_builtins.property
+    def overlaps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Overlap]:
+        """Series that two agents of its site reported in the same time."""
+
     def __init__(
         self,
         *,
@@ -380,14 +494,49 @@ class AssetDetail(_message.Message):
         series: _abc.Iterable[Global___Series] | None = ...,
         assignments: _abc.Iterable[Global___Assignment] | None = ...,
         agents: _abc.Iterable[_builtins.str] | None = ...,
+        merged_ids: _abc.Iterable[_builtins.int] | None = ...,
+        same_machine: _abc.Iterable[Global___Asset] | None = ...,
+        overlaps: _abc.Iterable[Global___Overlap] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "asset", b"asset", "assignments", b"assignments", "series", b"series"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "asset", b"asset", "assignments", b"assignments", "merged_ids", b"merged_ids", "overlaps", b"overlaps", "same_machine", b"same_machine", "series", b"series"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AssetDetail: _TypeAlias = AssetDetail  # noqa: Y015
+
+@_typing.final
+class Overlap(_message.Message):
+    """Two agents reported one series; amounts were added, of levels the agent with more readings counted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_TYPE_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    OTHER_AGENT_FIELD_NUMBER: _builtins.int
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    unit_type: _builtins.str
+    agent: _builtins.str
+    other_agent: _builtins.str
+    @_builtins.property
+    def to(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        unit_type: _builtins.str = ...,
+        agent: _builtins.str = ...,
+        other_agent: _builtins.str = ...,
+        to: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "from", b"from", "other_agent", b"other_agent", "to", b"to", "unit_type", b"unit_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Overlap: _TypeAlias = Overlap  # noqa: Y015
 
 @_typing.final
 class Series(_message.Message):
@@ -578,8 +727,14 @@ class AssignAssetsRequest(_message.Message):
 
     ASSET_IDS_FIELD_NUMBER: _builtins.int
     CLIENT_ID_FIELD_NUMBER: _builtins.int
+    FROM_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    CONFIRMED_ASSETS_FIELD_NUMBER: _builtins.int
     client_id: _builtins.int
     """0 ends the assignment."""
+    dry_run: _builtins.bool
+    confirmed_assets: _builtins.int
+    """As `Preview.confirm_assets` asks for."""
     @_builtins.property
     def asset_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
@@ -587,10 +742,12 @@ class AssignAssetsRequest(_message.Message):
         *,
         asset_ids: _abc.Iterable[_builtins.int] | None = ...,
         client_id: _builtins.int = ...,
+        dry_run: _builtins.bool = ...,
+        confirmed_assets: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_ids", b"asset_ids", "client_id", b"client_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_ids", b"asset_ids", "client_id", b"client_id", "confirmed_assets", b"confirmed_assets", "dry_run", b"dry_run", "from", b"from"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -601,15 +758,19 @@ class AssignAssetsReply(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CHANGED_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
     changed: _builtins.int
+    @_builtins.property
+    def preview(self) -> _types_pb2.Preview: ...
     def __init__(
         self,
         *,
         changed: _builtins.int = ...,
+        preview: _types_pb2.Preview | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["preview", b"preview"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "preview", b"preview"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -688,8 +849,10 @@ class CreateAssignmentRuleRequest(_message.Message):
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    CONFIRMED_ASSETS_FIELD_NUMBER: _builtins.int
     client_id: _builtins.int
     priority: _builtins.int
+    confirmed_assets: _builtins.int
     @_builtins.property
     def filter(self) -> _types_pb2.Filter: ...
     def __init__(
@@ -698,10 +861,11 @@ class CreateAssignmentRuleRequest(_message.Message):
         client_id: _builtins.int = ...,
         priority: _builtins.int = ...,
         filter: _types_pb2.Filter | None = ...,
+        confirmed_assets: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "filter", b"filter", "priority", b"priority"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "confirmed_assets", b"confirmed_assets", "filter", b"filter", "priority", b"priority"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -720,6 +884,10 @@ class UnitType(_message.Message):
     PER_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     SLOT_MINUTES_FIELD_NUMBER: _builtins.int
+    LEVEL_VALUE_FIELD_NUMBER: _builtins.int
+    GAP_HOLD_FIELD_NUMBER: _builtins.int
+    TEMPLATES_FIELD_NUMBER: _builtins.int
+    IN_USE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     name: _builtins.str
     symbol: _builtins.str
@@ -733,6 +901,14 @@ class UnitType(_message.Message):
     precision: _builtins.int
     slot_minutes: _builtins.int
     """60 or 5."""
+    level_value: _builtins.str
+    """mean, high or last: which figure of a slot is a level's value."""
+    gap_hold: _builtins.int
+    """Slots over which a level is carried into a gap; 0: `zero`."""
+    in_use: _builtins.bool
+    """It has readings: kind, divisor, per and slot width are fixed."""
+    @_builtins.property
+    def templates(self) -> _containers.RepeatedCompositeFieldContainer[_unit_types_pb2.Template]: ...
     def __init__(
         self,
         *,
@@ -745,14 +921,175 @@ class UnitType(_message.Message):
         per: _builtins.str = ...,
         precision: _builtins.int = ...,
         slot_minutes: _builtins.int = ...,
+        level_value: _builtins.str = ...,
+        gap_hold: _builtins.int = ...,
+        templates: _abc.Iterable[_unit_types_pb2.Template] | None = ...,
+        in_use: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "divisor", b"divisor", "id", b"id", "kind", b"kind", "name", b"name", "per", b"per", "precision", b"precision", "slot_minutes", b"slot_minutes", "symbol", b"symbol"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "divisor", b"divisor", "gap_hold", b"gap_hold", "id", b"id", "in_use", b"in_use", "kind", b"kind", "level_value", b"level_value", "name", b"name", "per", b"per", "precision", b"precision", "slot_minutes", b"slot_minutes", "symbol", b"symbol", "templates", b"templates"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UnitType: _TypeAlias = UnitType  # noqa: Y015
+
+@_typing.final
+class UpdateAssignmentRuleRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    CONFIRMED_ASSETS_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    priority: _builtins.int
+    dry_run: _builtins.bool
+    confirmed_assets: _builtins.int
+    @_builtins.property
+    def filter(self) -> _types_pb2.Filter: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        priority: _builtins.int = ...,
+        filter: _types_pb2.Filter | None = ...,
+        dry_run: _builtins.bool = ...,
+        confirmed_assets: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed_assets", b"confirmed_assets", "dry_run", b"dry_run", "filter", b"filter", "id", b"id", "priority", b"priority"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateAssignmentRuleRequest: _TypeAlias = UpdateAssignmentRuleRequest  # noqa: Y015
+
+@_typing.final
+class DeleteAssignmentRuleRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    CONFIRMED_ASSETS_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    dry_run: _builtins.bool
+    confirmed_assets: _builtins.int
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        dry_run: _builtins.bool = ...,
+        confirmed_assets: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed_assets", b"confirmed_assets", "dry_run", b"dry_run", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteAssignmentRuleRequest: _TypeAlias = DeleteAssignmentRuleRequest  # noqa: Y015
+
+@_typing.final
+class UpdateAssignmentRuleReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rule(self) -> Global___AssignmentRule:
+        """Absent after deletion."""
+
+    @_builtins.property
+    def preview(self) -> _types_pb2.Preview: ...
+    def __init__(
+        self,
+        *,
+        rule: Global___AssignmentRule | None = ...,
+        preview: _types_pb2.Preview | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["preview", b"preview", "rule", b"rule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["preview", b"preview", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateAssignmentRuleReply: _TypeAlias = UpdateAssignmentRuleReply  # noqa: Y015
+
+@_typing.final
+class UpdateClientReply(_message.Message):
+    """Replies that carry a whole noun beside what the act did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def client(self) -> Global___Client: ...
+    @_builtins.property
+    def preview(self) -> _types_pb2.Preview: ...
+    def __init__(
+        self,
+        *,
+        client: Global___Client | None = ...,
+        preview: _types_pb2.Preview | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "preview", b"preview"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "preview", b"preview"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateClientReply: _TypeAlias = UpdateClientReply  # noqa: Y015
+
+@_typing.final
+class UpdateUnitTypeReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_TYPE_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def unit_type(self) -> Global___UnitType: ...
+    @_builtins.property
+    def preview(self) -> _types_pb2.Preview: ...
+    def __init__(
+        self,
+        *,
+        unit_type: Global___UnitType | None = ...,
+        preview: _types_pb2.Preview | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["preview", b"preview", "unit_type", b"unit_type"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["preview", b"preview", "unit_type", b"unit_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateUnitTypeReply: _TypeAlias = UpdateUnitTypeReply  # noqa: Y015
+
+@_typing.final
+class UpdateBucketReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUCKET_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def bucket(self) -> Global___Bucket: ...
+    @_builtins.property
+    def preview(self) -> _types_pb2.Preview: ...
+    def __init__(
+        self,
+        *,
+        bucket: Global___Bucket | None = ...,
+        preview: _types_pb2.Preview | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "preview", b"preview"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "preview", b"preview"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateBucketReply: _TypeAlias = UpdateBucketReply  # noqa: Y015
 
 @_typing.final
 class ListUnitTypesRequest(_message.Message):
@@ -774,55 +1111,24 @@ class ListUnitTypesReply(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     UNIT_TYPES_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def unit_types(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitType]: ...
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedCompositeFieldContainer[_unit_types_pb2.ProvisioningProblem]: ...
     def __init__(
         self,
         *,
         unit_types: _abc.Iterable[Global___UnitType] | None = ...,
+        problems: _abc.Iterable[_unit_types_pb2.ProvisioningProblem] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["unit_types", b"unit_types"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["problems", b"problems", "unit_types", b"unit_types"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListUnitTypesReply: _TypeAlias = ListUnitTypesReply  # noqa: Y015
-
-@_typing.final
-class Terms(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    STARTS_ON_FIELD_NUMBER: _builtins.int
-    COMMIT_FIELD_NUMBER: _builtins.int
-    BASE_PRICE_FIELD_NUMBER: _builtins.int
-    OVERAGE_PRICE_FIELD_NUMBER: _builtins.int
-    AGGREGATION_FIELD_NUMBER: _builtins.int
-    starts_on: _builtins.str
-    """First day, "YYYY-MM-DD" in the client's zone."""
-    commit: _builtins.str
-    """Decimal; "0" means no commit."""
-    base_price: _builtins.str
-    """Decimals with at most 10 places, in the client's currency."""
-    overage_price: _builtins.str
-    aggregation: _builtins.str
-    """sum, avg, max, last or count."""
-    def __init__(
-        self,
-        *,
-        starts_on: _builtins.str = ...,
-        commit: _builtins.str = ...,
-        base_price: _builtins.str = ...,
-        overage_price: _builtins.str = ...,
-        aggregation: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation", b"aggregation", "base_price", b"base_price", "commit", b"commit", "overage_price", b"overage_price", "starts_on", b"starts_on"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Terms: _TypeAlias = Terms  # noqa: Y015
 
 @_typing.final
 class Bucket(_message.Message):
@@ -851,6 +1157,9 @@ class Bucket(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     USAGE_AS_OF_FIELD_NUMBER: _builtins.int
     SERIES_FIELD_NUMBER: _builtins.int
+    ENDS_ON_FIELD_NUMBER: _builtins.int
+    PROVISIONED_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     client_id: _builtins.int
     client_name: _builtins.str
@@ -873,16 +1182,21 @@ class Bucket(_message.Message):
     """"over", "on-track" or "" (no commit, or no projection)."""
     series: _builtins.int
     """Series bound now."""
+    ends_on: _builtins.str
+    """First local day on which it does not hold, "YYYY-MM-DD"; empty when no end is set."""
+    provisioned: _builtins.bool
+    """Made by provisioning."""
+    kind: _builtins.str
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def filters(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Filter]: ...
     @_builtins.property
-    def terms(self) -> Global___Terms:
+    def terms(self) -> _agreements_pb2.Terms:
         """In force now, and all dated terms, oldest first."""
 
     @_builtins.property
-    def all_terms(self) -> _containers.RepeatedCompositeFieldContainer[Global___Terms]: ...
+    def all_terms(self) -> _containers.RepeatedCompositeFieldContainer[_agreements_pb2.Terms]: ...
     @_builtins.property
     def usage_as_of(self) -> _timestamp_pb2.Timestamp:
         """End of the last slot in `current_usage`."""
@@ -902,8 +1216,8 @@ class Bucket(_message.Message):
         enabled: _builtins.bool = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         filters: _abc.Iterable[_types_pb2.Filter] | None = ...,
-        terms: Global___Terms | None = ...,
-        all_terms: _abc.Iterable[Global___Terms] | None = ...,
+        terms: _agreements_pb2.Terms | None = ...,
+        all_terms: _abc.Iterable[_agreements_pb2.Terms] | None = ...,
         currency: _builtins.str = ...,
         current_usage: _builtins.str = ...,
         current_cost: _builtins.str = ...,
@@ -913,10 +1227,13 @@ class Bucket(_message.Message):
         status: _builtins.str = ...,
         usage_as_of: _timestamp_pb2.Timestamp | None = ...,
         series: _builtins.int = ...,
+        ends_on: _builtins.str = ...,
+        provisioned: _builtins.bool = ...,
+        kind: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "terms", b"terms", "usage_as_of", b"usage_as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_terms", b"all_terms", "client_id", b"client_id", "client_name", b"client_name", "created_at", b"created_at", "currency", b"currency", "current_cost", b"current_cost", "current_usage", b"current_usage", "enabled", b"enabled", "filters", b"filters", "id", b"id", "name", b"name", "percent_of_commit", b"percent_of_commit", "priority", b"priority", "projected_cost", b"projected_cost", "projected_usage", b"projected_usage", "reviewed", b"reviewed", "series", b"series", "source_type", b"source_type", "status", b"status", "symbol", b"symbol", "terms", b"terms", "unit_type", b"unit_type", "usage_as_of", b"usage_as_of"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_terms", b"all_terms", "client_id", b"client_id", "client_name", b"client_name", "created_at", b"created_at", "currency", b"currency", "current_cost", b"current_cost", "current_usage", b"current_usage", "enabled", b"enabled", "ends_on", b"ends_on", "filters", b"filters", "id", b"id", "kind", b"kind", "name", b"name", "percent_of_commit", b"percent_of_commit", "priority", b"priority", "projected_cost", b"projected_cost", "projected_usage", b"projected_usage", "provisioned", b"provisioned", "reviewed", b"reviewed", "series", b"series", "source_type", b"source_type", "status", b"status", "symbol", b"symbol", "terms", b"terms", "unit_type", b"unit_type", "usage_as_of", b"usage_as_of"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -931,10 +1248,20 @@ class ListBucketsRequest(_message.Message):
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     SOURCE_TYPE_FIELD_NUMBER: _builtins.int
     UNIT_TYPE_FIELD_NUMBER: _builtins.int
+    NOT_REVIEWED_FIELD_NUMBER: _builtins.int
+    ENABLED_FIELD_NUMBER: _builtins.int
+    DISABLED_FIELD_NUMBER: _builtins.int
+    OVER_FIELD_NUMBER: _builtins.int
     search: _builtins.str
     client_id: _builtins.int
     source_type: _builtins.str
     unit_type: _builtins.str
+    not_reviewed: _builtins.bool
+    """Each restricts the list when true."""
+    enabled: _builtins.bool
+    disabled: _builtins.bool
+    over: _builtins.bool
+    """Status "over"."""
     @_builtins.property
     def page(self) -> _types_pb2.PageRequest: ...
     def __init__(
@@ -945,14 +1272,37 @@ class ListBucketsRequest(_message.Message):
         client_id: _builtins.int = ...,
         source_type: _builtins.str = ...,
         unit_type: _builtins.str = ...,
+        not_reviewed: _builtins.bool = ...,
+        enabled: _builtins.bool = ...,
+        disabled: _builtins.bool = ...,
+        over: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "page", b"page", "search", b"search", "source_type", b"source_type", "unit_type", b"unit_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "disabled", b"disabled", "enabled", b"enabled", "not_reviewed", b"not_reviewed", "over", b"over", "page", b"page", "search", b"search", "source_type", b"source_type", "unit_type", b"unit_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListBucketsRequest: _TypeAlias = ListBucketsRequest  # noqa: Y015
+
+@_typing.final
+class GetBucketRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBucketRequest: _TypeAlias = GetBucketRequest  # noqa: Y015
 
 @_typing.final
 class ListBucketsReply(_message.Message):
@@ -989,17 +1339,21 @@ class CreateBucketRequest(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     FILTERS_FIELD_NUMBER: _builtins.int
     TERMS_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    CONFIRMED_ASSETS_FIELD_NUMBER: _builtins.int
     client_id: _builtins.int
     name: _builtins.str
     source_type: _builtins.str
     unit_type: _builtins.str
     priority: _builtins.int
+    dry_run: _builtins.bool
+    confirmed_assets: _builtins.int
     @_builtins.property
     def filters(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Filter]:
         """None: every asset of the client with this source type."""
 
     @_builtins.property
-    def terms(self) -> Global___Terms: ...
+    def terms(self) -> _agreements_pb2.Terms: ...
     def __init__(
         self,
         *,
@@ -1009,15 +1363,43 @@ class CreateBucketRequest(_message.Message):
         unit_type: _builtins.str = ...,
         priority: _builtins.int = ...,
         filters: _abc.Iterable[_types_pb2.Filter] | None = ...,
-        terms: Global___Terms | None = ...,
+        terms: _agreements_pb2.Terms | None = ...,
+        dry_run: _builtins.bool = ...,
+        confirmed_assets: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "filters", b"filters", "name", b"name", "priority", b"priority", "source_type", b"source_type", "terms", b"terms", "unit_type", b"unit_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "confirmed_assets", b"confirmed_assets", "dry_run", b"dry_run", "filters", b"filters", "name", b"name", "priority", b"priority", "source_type", b"source_type", "terms", b"terms", "unit_type", b"unit_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateBucketRequest: _TypeAlias = CreateBucketRequest  # noqa: Y015
+
+@_typing.final
+class CreateBucketReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUCKET_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def bucket(self) -> Global___Bucket:
+        """Absent in a dry run."""
+
+    @_builtins.property
+    def preview(self) -> _types_pb2.Preview: ...
+    def __init__(
+        self,
+        *,
+        bucket: Global___Bucket | None = ...,
+        preview: _types_pb2.Preview | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "preview", b"preview"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "preview", b"preview"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateBucketReply: _TypeAlias = CreateBucketReply  # noqa: Y015
 
 @_typing.final
 class Suppression(_message.Message):
@@ -1033,10 +1415,14 @@ class Suppression(_message.Message):
     ASSETS_FIELD_NUMBER: _builtins.int
     READINGS_FIELD_NUMBER: _builtins.int
     LAST_HIT_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    ENDED_BY_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     reason: _builtins.str
     assets: _builtins.int
     readings: _builtins.int
+    created_by: _builtins.str
+    ended_by: _builtins.str
     @_builtins.property
     def condition(self) -> _types_pb2.Condition: ...
     @_builtins.property
@@ -1058,10 +1444,12 @@ class Suppression(_message.Message):
         assets: _builtins.int = ...,
         readings: _builtins.int = ...,
         last_hit: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        ended_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "created_at", b"created_at", "ended_at", b"ended_at", "last_hit", b"last_hit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assets", b"assets", "condition", b"condition", "created_at", b"created_at", "ended_at", b"ended_at", "id", b"id", "last_hit", b"last_hit", "readings", b"readings", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assets", b"assets", "condition", b"condition", "created_at", b"created_at", "created_by", b"created_by", "ended_at", b"ended_at", "ended_by", b"ended_by", "id", b"id", "last_hit", b"last_hit", "readings", b"readings", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1113,7 +1501,11 @@ class CreateSuppressionRequest(_message.Message):
 
     CONDITION_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    CONFIRMED_ASSETS_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
+    dry_run: _builtins.bool
+    confirmed_assets: _builtins.int
     @_builtins.property
     def condition(self) -> _types_pb2.Condition: ...
     def __init__(
@@ -1121,14 +1513,42 @@ class CreateSuppressionRequest(_message.Message):
         *,
         condition: _types_pb2.Condition | None = ...,
         reason: _builtins.str = ...,
+        dry_run: _builtins.bool = ...,
+        confirmed_assets: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "confirmed_assets", b"confirmed_assets", "dry_run", b"dry_run", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateSuppressionRequest: _TypeAlias = CreateSuppressionRequest  # noqa: Y015
+
+@_typing.final
+class CreateSuppressionReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUPPRESSION_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def suppression(self) -> Global___Suppression:
+        """Absent in a dry run."""
+
+    @_builtins.property
+    def preview(self) -> _types_pb2.Preview: ...
+    def __init__(
+        self,
+        *,
+        suppression: Global___Suppression | None = ...,
+        preview: _types_pb2.Preview | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["preview", b"preview", "suppression", b"suppression"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["preview", b"preview", "suppression", b"suppression"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateSuppressionReply: _TypeAlias = CreateSuppressionReply  # noqa: Y015
 
 @_typing.final
 class EndSuppressionRequest(_message.Message):

@@ -3,7 +3,11 @@
 import grpc
 import warnings
 
+from ullage.v1 import agreements_pb2 as ullage_dot_v1_dot_agreements__pb2
+from ullage.v1 import asset_acts_pb2 as ullage_dot_v1_dot_asset__acts__pb2
+from ullage.v1 import client_acts_pb2 as ullage_dot_v1_dot_client__acts__pb2
 from ullage.v1 import inventory_pb2 as ullage_dot_v1_dot_inventory__pb2
+from ullage.v1 import unit_types_pb2 as ullage_dot_v1_dot_unit__types__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
@@ -39,9 +43,29 @@ class InventoryStub(object):
                 request_serializer=ullage_dot_v1_dot_inventory__pb2.ListClientsRequest.SerializeToString,
                 response_deserializer=ullage_dot_v1_dot_inventory__pb2.ListClientsReply.FromString,
                 _registered_method=True)
+        self.GetClient = channel.unary_unary(
+                '/ullage.v1.Inventory/GetClient',
+                request_serializer=ullage_dot_v1_dot_inventory__pb2.GetClientRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_inventory__pb2.Client.FromString,
+                _registered_method=True)
         self.CreateClient = channel.unary_unary(
                 '/ullage.v1.Inventory/CreateClient',
                 request_serializer=ullage_dot_v1_dot_inventory__pb2.CreateClientRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_inventory__pb2.Client.FromString,
+                _registered_method=True)
+        self.UpdateClient = channel.unary_unary(
+                '/ullage.v1.Inventory/UpdateClient',
+                request_serializer=ullage_dot_v1_dot_client__acts__pb2.UpdateClientRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_inventory__pb2.UpdateClientReply.FromString,
+                _registered_method=True)
+        self.SetClientEnabled = channel.unary_unary(
+                '/ullage.v1.Inventory/SetClientEnabled',
+                request_serializer=ullage_dot_v1_dot_client__acts__pb2.SetClientEnabledRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_inventory__pb2.UpdateClientReply.FromString,
+                _registered_method=True)
+        self.EraseClient = channel.unary_unary(
+                '/ullage.v1.Inventory/EraseClient',
+                request_serializer=ullage_dot_v1_dot_client__acts__pb2.EraseClientRequest.SerializeToString,
                 response_deserializer=ullage_dot_v1_dot_inventory__pb2.Client.FromString,
                 _registered_method=True)
         self.ListAssets = channel.unary_unary(
@@ -59,10 +83,60 @@ class InventoryStub(object):
                 request_serializer=ullage_dot_v1_dot_inventory__pb2.GetAssetUsageRequest.SerializeToString,
                 response_deserializer=ullage_dot_v1_dot_inventory__pb2.AssetUsage.FromString,
                 _registered_method=True)
+        self.SuggestBindings = channel.unary_unary(
+                '/ullage.v1.Inventory/SuggestBindings',
+                request_serializer=ullage_dot_v1_dot_asset__acts__pb2.SuggestBindingsRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_asset__acts__pb2.SuggestBindingsReply.FromString,
+                _registered_method=True)
         self.AssignAssets = channel.unary_unary(
                 '/ullage.v1.Inventory/AssignAssets',
                 request_serializer=ullage_dot_v1_dot_inventory__pb2.AssignAssetsRequest.SerializeToString,
                 response_deserializer=ullage_dot_v1_dot_inventory__pb2.AssignAssetsReply.FromString,
+                _registered_method=True)
+        self.AcknowledgeAssets = channel.unary_unary(
+                '/ullage.v1.Inventory/AcknowledgeAssets',
+                request_serializer=ullage_dot_v1_dot_asset__acts__pb2.AcknowledgeAssetsRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
+                _registered_method=True)
+        self.DescribeAssets = channel.unary_unary(
+                '/ullage.v1.Inventory/DescribeAssets',
+                request_serializer=ullage_dot_v1_dot_asset__acts__pb2.DescribeAssetsRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
+                _registered_method=True)
+        self.SetAssetsEnabled = channel.unary_unary(
+                '/ullage.v1.Inventory/SetAssetsEnabled',
+                request_serializer=ullage_dot_v1_dot_asset__acts__pb2.SetAssetsEnabledRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
+                _registered_method=True)
+        self.DisregardAssets = channel.unary_unary(
+                '/ullage.v1.Inventory/DisregardAssets',
+                request_serializer=ullage_dot_v1_dot_asset__acts__pb2.DisregardAssetsRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
+                _registered_method=True)
+        self.RestoreAssets = channel.unary_unary(
+                '/ullage.v1.Inventory/RestoreAssets',
+                request_serializer=ullage_dot_v1_dot_asset__acts__pb2.RestoreAssetsRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
+                _registered_method=True)
+        self.BindAssets = channel.unary_unary(
+                '/ullage.v1.Inventory/BindAssets',
+                request_serializer=ullage_dot_v1_dot_asset__acts__pb2.BindAssetsRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
+                _registered_method=True)
+        self.UnbindAssets = channel.unary_unary(
+                '/ullage.v1.Inventory/UnbindAssets',
+                request_serializer=ullage_dot_v1_dot_asset__acts__pb2.UnbindAssetsRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
+                _registered_method=True)
+        self.ReleaseAssets = channel.unary_unary(
+                '/ullage.v1.Inventory/ReleaseAssets',
+                request_serializer=ullage_dot_v1_dot_asset__acts__pb2.ReleaseAssetsRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
+                _registered_method=True)
+        self.MergeAssets = channel.unary_unary(
+                '/ullage.v1.Inventory/MergeAssets',
+                request_serializer=ullage_dot_v1_dot_asset__acts__pb2.MergeAssetsRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
                 _registered_method=True)
         self.ListAssignmentRules = channel.unary_unary(
                 '/ullage.v1.Inventory/ListAssignmentRules',
@@ -74,10 +148,50 @@ class InventoryStub(object):
                 request_serializer=ullage_dot_v1_dot_inventory__pb2.CreateAssignmentRuleRequest.SerializeToString,
                 response_deserializer=ullage_dot_v1_dot_inventory__pb2.AssignmentRule.FromString,
                 _registered_method=True)
+        self.UpdateAssignmentRule = channel.unary_unary(
+                '/ullage.v1.Inventory/UpdateAssignmentRule',
+                request_serializer=ullage_dot_v1_dot_inventory__pb2.UpdateAssignmentRuleRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_inventory__pb2.UpdateAssignmentRuleReply.FromString,
+                _registered_method=True)
+        self.DeleteAssignmentRule = channel.unary_unary(
+                '/ullage.v1.Inventory/DeleteAssignmentRule',
+                request_serializer=ullage_dot_v1_dot_inventory__pb2.DeleteAssignmentRuleRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_inventory__pb2.UpdateAssignmentRuleReply.FromString,
+                _registered_method=True)
         self.ListUnitTypes = channel.unary_unary(
                 '/ullage.v1.Inventory/ListUnitTypes',
                 request_serializer=ullage_dot_v1_dot_inventory__pb2.ListUnitTypesRequest.SerializeToString,
                 response_deserializer=ullage_dot_v1_dot_inventory__pb2.ListUnitTypesReply.FromString,
+                _registered_method=True)
+        self.CreateUnitType = channel.unary_unary(
+                '/ullage.v1.Inventory/CreateUnitType',
+                request_serializer=ullage_dot_v1_dot_unit__types__pb2.CreateUnitTypeRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_inventory__pb2.UnitType.FromString,
+                _registered_method=True)
+        self.UpdateUnitType = channel.unary_unary(
+                '/ullage.v1.Inventory/UpdateUnitType',
+                request_serializer=ullage_dot_v1_dot_unit__types__pb2.UpdateUnitTypeRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_inventory__pb2.UpdateUnitTypeReply.FromString,
+                _registered_method=True)
+        self.CreateTemplate = channel.unary_unary(
+                '/ullage.v1.Inventory/CreateTemplate',
+                request_serializer=ullage_dot_v1_dot_unit__types__pb2.CreateTemplateRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_unit__types__pb2.UpdateTemplateReply.FromString,
+                _registered_method=True)
+        self.UpdateTemplate = channel.unary_unary(
+                '/ullage.v1.Inventory/UpdateTemplate',
+                request_serializer=ullage_dot_v1_dot_unit__types__pb2.UpdateTemplateRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_unit__types__pb2.UpdateTemplateReply.FromString,
+                _registered_method=True)
+        self.DeleteTemplate = channel.unary_unary(
+                '/ullage.v1.Inventory/DeleteTemplate',
+                request_serializer=ullage_dot_v1_dot_unit__types__pb2.DeleteTemplateRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_unit__types__pb2.DeleteTemplateReply.FromString,
+                _registered_method=True)
+        self.Provision = channel.unary_unary(
+                '/ullage.v1.Inventory/Provision',
+                request_serializer=ullage_dot_v1_dot_unit__types__pb2.ProvisionRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_unit__types__pb2.ProvisionReply.FromString,
                 _registered_method=True)
         self.ListSuppressions = channel.unary_unary(
                 '/ullage.v1.Inventory/ListSuppressions',
@@ -87,7 +201,7 @@ class InventoryStub(object):
         self.CreateSuppression = channel.unary_unary(
                 '/ullage.v1.Inventory/CreateSuppression',
                 request_serializer=ullage_dot_v1_dot_inventory__pb2.CreateSuppressionRequest.SerializeToString,
-                response_deserializer=ullage_dot_v1_dot_inventory__pb2.Suppression.FromString,
+                response_deserializer=ullage_dot_v1_dot_inventory__pb2.CreateSuppressionReply.FromString,
                 _registered_method=True)
         self.EndSuppression = channel.unary_unary(
                 '/ullage.v1.Inventory/EndSuppression',
@@ -99,10 +213,40 @@ class InventoryStub(object):
                 request_serializer=ullage_dot_v1_dot_inventory__pb2.ListBucketsRequest.SerializeToString,
                 response_deserializer=ullage_dot_v1_dot_inventory__pb2.ListBucketsReply.FromString,
                 _registered_method=True)
+        self.GetBucket = channel.unary_unary(
+                '/ullage.v1.Inventory/GetBucket',
+                request_serializer=ullage_dot_v1_dot_inventory__pb2.GetBucketRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_inventory__pb2.Bucket.FromString,
+                _registered_method=True)
         self.CreateBucket = channel.unary_unary(
                 '/ullage.v1.Inventory/CreateBucket',
                 request_serializer=ullage_dot_v1_dot_inventory__pb2.CreateBucketRequest.SerializeToString,
-                response_deserializer=ullage_dot_v1_dot_inventory__pb2.Bucket.FromString,
+                response_deserializer=ullage_dot_v1_dot_inventory__pb2.CreateBucketReply.FromString,
+                _registered_method=True)
+        self.UpdateBucket = channel.unary_unary(
+                '/ullage.v1.Inventory/UpdateBucket',
+                request_serializer=ullage_dot_v1_dot_agreements__pb2.UpdateBucketRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_inventory__pb2.UpdateBucketReply.FromString,
+                _registered_method=True)
+        self.SetTerms = channel.unary_unary(
+                '/ullage.v1.Inventory/SetTerms',
+                request_serializer=ullage_dot_v1_dot_agreements__pb2.SetTermsRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_inventory__pb2.UpdateBucketReply.FromString,
+                _registered_method=True)
+        self.DeleteTerms = channel.unary_unary(
+                '/ullage.v1.Inventory/DeleteTerms',
+                request_serializer=ullage_dot_v1_dot_agreements__pb2.DeleteTermsRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_inventory__pb2.UpdateBucketReply.FromString,
+                _registered_method=True)
+        self.SetBucketsEnabled = channel.unary_unary(
+                '/ullage.v1.Inventory/SetBucketsEnabled',
+                request_serializer=ullage_dot_v1_dot_agreements__pb2.SetBucketsEnabledRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
+                _registered_method=True)
+        self.ReviewBuckets = channel.unary_unary(
+                '/ullage.v1.Inventory/ReviewBuckets',
+                request_serializer=ullage_dot_v1_dot_agreements__pb2.ReviewBucketsRequest.SerializeToString,
+                response_deserializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
                 _registered_method=True)
 
 
@@ -110,6 +254,13 @@ class InventoryServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def ListClients(self, request, context):
+        """Clients.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetClient(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,8 +272,29 @@ class InventoryServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ListAssets(self, request, context):
+    def UpdateClient(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetClientEnabled(self, request, context):
+        """Disabling ends all its buckets at a local midnight; enabling gives them new terms from one on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EraseClient(self, request, context):
+        """Replaces name and contact for good; figures stay.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAssets(self, request, context):
+        """Assets.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -141,15 +313,82 @@ class InventoryServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SuggestBindings(self, request, context):
+        """For each asset the client and buckets that the most similar bound assets have, with the reason.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AssignAssets(self, request, context):
-        """Assigns to a client, or ends the assignment. Assets keep being metered either way.
+        """Acts: one call, one transaction, one audit group. All of the assets or, when one cannot be, none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcknowledgeAssets(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DescribeAssets(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAssetsEnabled(self, request, context):
+        """Disabling ends bindings now; enabling opens them again by rules and filters.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisregardAssets(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreAssets(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BindAssets(self, request, context):
+        """Binds by hand to buckets; an unassigned asset is assigned to the bucket's client first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnbindAssets(self, request, context):
+        """Ends bindings by hand, so that filters decide again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseAssets(self, request, context):
+        """Gives assets back to assignment rules.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergeAssets(self, request, context):
+        """Makes one asset of two: history of `asset_id` follows into `into_id`, both ids are kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListAssignmentRules(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Rules.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -160,20 +399,71 @@ class InventoryServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ListUnitTypes(self, request, context):
+    def UpdateAssignmentRule(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAssignmentRule(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUnitTypes(self, request, context):
+        """Unit types, templates and provisioning.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateUnitType(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateUnitType(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateTemplate(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateTemplate(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteTemplate(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Provision(self, request, context):
+        """Makes the buckets that templates ask for, as every night, or says which it would make.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListSuppressions(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Suppressions.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateSuppression(self, request, context):
-        """Takes effect on the next batch of every aggregator. What is stored already stays.
+        """Takes effect on the next batch of every aggregator. What is stored already stays; bindings of matches end now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -187,12 +477,51 @@ class InventoryServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListBuckets(self, request, context):
+        """Buckets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBucket(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateBucket(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateBucket(self, request, context):
+        """Name, filters and priority.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetTerms(self, request, context):
+        """Adds dated terms, or replaces those that start on the same day and are in no finalised reading.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteTerms(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetBucketsEnabled(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReviewBuckets(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -206,9 +535,29 @@ def add_InventoryServicer_to_server(servicer, server):
                     request_deserializer=ullage_dot_v1_dot_inventory__pb2.ListClientsRequest.FromString,
                     response_serializer=ullage_dot_v1_dot_inventory__pb2.ListClientsReply.SerializeToString,
             ),
+            'GetClient': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetClient,
+                    request_deserializer=ullage_dot_v1_dot_inventory__pb2.GetClientRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_inventory__pb2.Client.SerializeToString,
+            ),
             'CreateClient': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateClient,
                     request_deserializer=ullage_dot_v1_dot_inventory__pb2.CreateClientRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_inventory__pb2.Client.SerializeToString,
+            ),
+            'UpdateClient': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateClient,
+                    request_deserializer=ullage_dot_v1_dot_client__acts__pb2.UpdateClientRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_inventory__pb2.UpdateClientReply.SerializeToString,
+            ),
+            'SetClientEnabled': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetClientEnabled,
+                    request_deserializer=ullage_dot_v1_dot_client__acts__pb2.SetClientEnabledRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_inventory__pb2.UpdateClientReply.SerializeToString,
+            ),
+            'EraseClient': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseClient,
+                    request_deserializer=ullage_dot_v1_dot_client__acts__pb2.EraseClientRequest.FromString,
                     response_serializer=ullage_dot_v1_dot_inventory__pb2.Client.SerializeToString,
             ),
             'ListAssets': grpc.unary_unary_rpc_method_handler(
@@ -226,10 +575,60 @@ def add_InventoryServicer_to_server(servicer, server):
                     request_deserializer=ullage_dot_v1_dot_inventory__pb2.GetAssetUsageRequest.FromString,
                     response_serializer=ullage_dot_v1_dot_inventory__pb2.AssetUsage.SerializeToString,
             ),
+            'SuggestBindings': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuggestBindings,
+                    request_deserializer=ullage_dot_v1_dot_asset__acts__pb2.SuggestBindingsRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_asset__acts__pb2.SuggestBindingsReply.SerializeToString,
+            ),
             'AssignAssets': grpc.unary_unary_rpc_method_handler(
                     servicer.AssignAssets,
                     request_deserializer=ullage_dot_v1_dot_inventory__pb2.AssignAssetsRequest.FromString,
                     response_serializer=ullage_dot_v1_dot_inventory__pb2.AssignAssetsReply.SerializeToString,
+            ),
+            'AcknowledgeAssets': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcknowledgeAssets,
+                    request_deserializer=ullage_dot_v1_dot_asset__acts__pb2.AcknowledgeAssetsRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.SerializeToString,
+            ),
+            'DescribeAssets': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeAssets,
+                    request_deserializer=ullage_dot_v1_dot_asset__acts__pb2.DescribeAssetsRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.SerializeToString,
+            ),
+            'SetAssetsEnabled': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAssetsEnabled,
+                    request_deserializer=ullage_dot_v1_dot_asset__acts__pb2.SetAssetsEnabledRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.SerializeToString,
+            ),
+            'DisregardAssets': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisregardAssets,
+                    request_deserializer=ullage_dot_v1_dot_asset__acts__pb2.DisregardAssetsRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.SerializeToString,
+            ),
+            'RestoreAssets': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreAssets,
+                    request_deserializer=ullage_dot_v1_dot_asset__acts__pb2.RestoreAssetsRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.SerializeToString,
+            ),
+            'BindAssets': grpc.unary_unary_rpc_method_handler(
+                    servicer.BindAssets,
+                    request_deserializer=ullage_dot_v1_dot_asset__acts__pb2.BindAssetsRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.SerializeToString,
+            ),
+            'UnbindAssets': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnbindAssets,
+                    request_deserializer=ullage_dot_v1_dot_asset__acts__pb2.UnbindAssetsRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.SerializeToString,
+            ),
+            'ReleaseAssets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseAssets,
+                    request_deserializer=ullage_dot_v1_dot_asset__acts__pb2.ReleaseAssetsRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.SerializeToString,
+            ),
+            'MergeAssets': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergeAssets,
+                    request_deserializer=ullage_dot_v1_dot_asset__acts__pb2.MergeAssetsRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.SerializeToString,
             ),
             'ListAssignmentRules': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAssignmentRules,
@@ -241,10 +640,50 @@ def add_InventoryServicer_to_server(servicer, server):
                     request_deserializer=ullage_dot_v1_dot_inventory__pb2.CreateAssignmentRuleRequest.FromString,
                     response_serializer=ullage_dot_v1_dot_inventory__pb2.AssignmentRule.SerializeToString,
             ),
+            'UpdateAssignmentRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateAssignmentRule,
+                    request_deserializer=ullage_dot_v1_dot_inventory__pb2.UpdateAssignmentRuleRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_inventory__pb2.UpdateAssignmentRuleReply.SerializeToString,
+            ),
+            'DeleteAssignmentRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAssignmentRule,
+                    request_deserializer=ullage_dot_v1_dot_inventory__pb2.DeleteAssignmentRuleRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_inventory__pb2.UpdateAssignmentRuleReply.SerializeToString,
+            ),
             'ListUnitTypes': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUnitTypes,
                     request_deserializer=ullage_dot_v1_dot_inventory__pb2.ListUnitTypesRequest.FromString,
                     response_serializer=ullage_dot_v1_dot_inventory__pb2.ListUnitTypesReply.SerializeToString,
+            ),
+            'CreateUnitType': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateUnitType,
+                    request_deserializer=ullage_dot_v1_dot_unit__types__pb2.CreateUnitTypeRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_inventory__pb2.UnitType.SerializeToString,
+            ),
+            'UpdateUnitType': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateUnitType,
+                    request_deserializer=ullage_dot_v1_dot_unit__types__pb2.UpdateUnitTypeRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_inventory__pb2.UpdateUnitTypeReply.SerializeToString,
+            ),
+            'CreateTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateTemplate,
+                    request_deserializer=ullage_dot_v1_dot_unit__types__pb2.CreateTemplateRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_unit__types__pb2.UpdateTemplateReply.SerializeToString,
+            ),
+            'UpdateTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateTemplate,
+                    request_deserializer=ullage_dot_v1_dot_unit__types__pb2.UpdateTemplateRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_unit__types__pb2.UpdateTemplateReply.SerializeToString,
+            ),
+            'DeleteTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTemplate,
+                    request_deserializer=ullage_dot_v1_dot_unit__types__pb2.DeleteTemplateRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_unit__types__pb2.DeleteTemplateReply.SerializeToString,
+            ),
+            'Provision': grpc.unary_unary_rpc_method_handler(
+                    servicer.Provision,
+                    request_deserializer=ullage_dot_v1_dot_unit__types__pb2.ProvisionRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_unit__types__pb2.ProvisionReply.SerializeToString,
             ),
             'ListSuppressions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSuppressions,
@@ -254,7 +693,7 @@ def add_InventoryServicer_to_server(servicer, server):
             'CreateSuppression': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateSuppression,
                     request_deserializer=ullage_dot_v1_dot_inventory__pb2.CreateSuppressionRequest.FromString,
-                    response_serializer=ullage_dot_v1_dot_inventory__pb2.Suppression.SerializeToString,
+                    response_serializer=ullage_dot_v1_dot_inventory__pb2.CreateSuppressionReply.SerializeToString,
             ),
             'EndSuppression': grpc.unary_unary_rpc_method_handler(
                     servicer.EndSuppression,
@@ -266,10 +705,40 @@ def add_InventoryServicer_to_server(servicer, server):
                     request_deserializer=ullage_dot_v1_dot_inventory__pb2.ListBucketsRequest.FromString,
                     response_serializer=ullage_dot_v1_dot_inventory__pb2.ListBucketsReply.SerializeToString,
             ),
+            'GetBucket': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBucket,
+                    request_deserializer=ullage_dot_v1_dot_inventory__pb2.GetBucketRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_inventory__pb2.Bucket.SerializeToString,
+            ),
             'CreateBucket': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateBucket,
                     request_deserializer=ullage_dot_v1_dot_inventory__pb2.CreateBucketRequest.FromString,
-                    response_serializer=ullage_dot_v1_dot_inventory__pb2.Bucket.SerializeToString,
+                    response_serializer=ullage_dot_v1_dot_inventory__pb2.CreateBucketReply.SerializeToString,
+            ),
+            'UpdateBucket': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateBucket,
+                    request_deserializer=ullage_dot_v1_dot_agreements__pb2.UpdateBucketRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_inventory__pb2.UpdateBucketReply.SerializeToString,
+            ),
+            'SetTerms': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetTerms,
+                    request_deserializer=ullage_dot_v1_dot_agreements__pb2.SetTermsRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_inventory__pb2.UpdateBucketReply.SerializeToString,
+            ),
+            'DeleteTerms': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTerms,
+                    request_deserializer=ullage_dot_v1_dot_agreements__pb2.DeleteTermsRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_inventory__pb2.UpdateBucketReply.SerializeToString,
+            ),
+            'SetBucketsEnabled': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetBucketsEnabled,
+                    request_deserializer=ullage_dot_v1_dot_agreements__pb2.SetBucketsEnabledRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.SerializeToString,
+            ),
+            'ReviewBuckets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReviewBuckets,
+                    request_deserializer=ullage_dot_v1_dot_agreements__pb2.ReviewBucketsRequest.FromString,
+                    response_serializer=ullage_dot_v1_dot_asset__acts__pb2.ActReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -310,6 +779,33 @@ class Inventory(object):
             _registered_method=True)
 
     @staticmethod
+    def GetClient(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/GetClient',
+            ullage_dot_v1_dot_inventory__pb2.GetClientRequest.SerializeToString,
+            ullage_dot_v1_dot_inventory__pb2.Client.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CreateClient(request,
             target,
             options=(),
@@ -325,6 +821,87 @@ class Inventory(object):
             target,
             '/ullage.v1.Inventory/CreateClient',
             ullage_dot_v1_dot_inventory__pb2.CreateClientRequest.SerializeToString,
+            ullage_dot_v1_dot_inventory__pb2.Client.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateClient(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/UpdateClient',
+            ullage_dot_v1_dot_client__acts__pb2.UpdateClientRequest.SerializeToString,
+            ullage_dot_v1_dot_inventory__pb2.UpdateClientReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetClientEnabled(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/SetClientEnabled',
+            ullage_dot_v1_dot_client__acts__pb2.SetClientEnabledRequest.SerializeToString,
+            ullage_dot_v1_dot_inventory__pb2.UpdateClientReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseClient(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/EraseClient',
+            ullage_dot_v1_dot_client__acts__pb2.EraseClientRequest.SerializeToString,
             ullage_dot_v1_dot_inventory__pb2.Client.FromString,
             options,
             channel_credentials,
@@ -418,6 +995,33 @@ class Inventory(object):
             _registered_method=True)
 
     @staticmethod
+    def SuggestBindings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/SuggestBindings',
+            ullage_dot_v1_dot_asset__acts__pb2.SuggestBindingsRequest.SerializeToString,
+            ullage_dot_v1_dot_asset__acts__pb2.SuggestBindingsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def AssignAssets(request,
             target,
             options=(),
@@ -434,6 +1038,249 @@ class Inventory(object):
             '/ullage.v1.Inventory/AssignAssets',
             ullage_dot_v1_dot_inventory__pb2.AssignAssetsRequest.SerializeToString,
             ullage_dot_v1_dot_inventory__pb2.AssignAssetsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcknowledgeAssets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/AcknowledgeAssets',
+            ullage_dot_v1_dot_asset__acts__pb2.AcknowledgeAssetsRequest.SerializeToString,
+            ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeAssets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/DescribeAssets',
+            ullage_dot_v1_dot_asset__acts__pb2.DescribeAssetsRequest.SerializeToString,
+            ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAssetsEnabled(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/SetAssetsEnabled',
+            ullage_dot_v1_dot_asset__acts__pb2.SetAssetsEnabledRequest.SerializeToString,
+            ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisregardAssets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/DisregardAssets',
+            ullage_dot_v1_dot_asset__acts__pb2.DisregardAssetsRequest.SerializeToString,
+            ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreAssets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/RestoreAssets',
+            ullage_dot_v1_dot_asset__acts__pb2.RestoreAssetsRequest.SerializeToString,
+            ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BindAssets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/BindAssets',
+            ullage_dot_v1_dot_asset__acts__pb2.BindAssetsRequest.SerializeToString,
+            ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnbindAssets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/UnbindAssets',
+            ullage_dot_v1_dot_asset__acts__pb2.UnbindAssetsRequest.SerializeToString,
+            ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseAssets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/ReleaseAssets',
+            ullage_dot_v1_dot_asset__acts__pb2.ReleaseAssetsRequest.SerializeToString,
+            ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergeAssets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/MergeAssets',
+            ullage_dot_v1_dot_asset__acts__pb2.MergeAssetsRequest.SerializeToString,
+            ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -499,6 +1346,60 @@ class Inventory(object):
             _registered_method=True)
 
     @staticmethod
+    def UpdateAssignmentRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/UpdateAssignmentRule',
+            ullage_dot_v1_dot_inventory__pb2.UpdateAssignmentRuleRequest.SerializeToString,
+            ullage_dot_v1_dot_inventory__pb2.UpdateAssignmentRuleReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAssignmentRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/DeleteAssignmentRule',
+            ullage_dot_v1_dot_inventory__pb2.DeleteAssignmentRuleRequest.SerializeToString,
+            ullage_dot_v1_dot_inventory__pb2.UpdateAssignmentRuleReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListUnitTypes(request,
             target,
             options=(),
@@ -515,6 +1416,168 @@ class Inventory(object):
             '/ullage.v1.Inventory/ListUnitTypes',
             ullage_dot_v1_dot_inventory__pb2.ListUnitTypesRequest.SerializeToString,
             ullage_dot_v1_dot_inventory__pb2.ListUnitTypesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateUnitType(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/CreateUnitType',
+            ullage_dot_v1_dot_unit__types__pb2.CreateUnitTypeRequest.SerializeToString,
+            ullage_dot_v1_dot_inventory__pb2.UnitType.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateUnitType(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/UpdateUnitType',
+            ullage_dot_v1_dot_unit__types__pb2.UpdateUnitTypeRequest.SerializeToString,
+            ullage_dot_v1_dot_inventory__pb2.UpdateUnitTypeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/CreateTemplate',
+            ullage_dot_v1_dot_unit__types__pb2.CreateTemplateRequest.SerializeToString,
+            ullage_dot_v1_dot_unit__types__pb2.UpdateTemplateReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/UpdateTemplate',
+            ullage_dot_v1_dot_unit__types__pb2.UpdateTemplateRequest.SerializeToString,
+            ullage_dot_v1_dot_unit__types__pb2.UpdateTemplateReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/DeleteTemplate',
+            ullage_dot_v1_dot_unit__types__pb2.DeleteTemplateRequest.SerializeToString,
+            ullage_dot_v1_dot_unit__types__pb2.DeleteTemplateReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Provision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/Provision',
+            ullage_dot_v1_dot_unit__types__pb2.ProvisionRequest.SerializeToString,
+            ullage_dot_v1_dot_unit__types__pb2.ProvisionReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -568,7 +1631,7 @@ class Inventory(object):
             target,
             '/ullage.v1.Inventory/CreateSuppression',
             ullage_dot_v1_dot_inventory__pb2.CreateSuppressionRequest.SerializeToString,
-            ullage_dot_v1_dot_inventory__pb2.Suppression.FromString,
+            ullage_dot_v1_dot_inventory__pb2.CreateSuppressionReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -634,6 +1697,33 @@ class Inventory(object):
             _registered_method=True)
 
     @staticmethod
+    def GetBucket(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/GetBucket',
+            ullage_dot_v1_dot_inventory__pb2.GetBucketRequest.SerializeToString,
+            ullage_dot_v1_dot_inventory__pb2.Bucket.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CreateBucket(request,
             target,
             options=(),
@@ -649,7 +1739,142 @@ class Inventory(object):
             target,
             '/ullage.v1.Inventory/CreateBucket',
             ullage_dot_v1_dot_inventory__pb2.CreateBucketRequest.SerializeToString,
-            ullage_dot_v1_dot_inventory__pb2.Bucket.FromString,
+            ullage_dot_v1_dot_inventory__pb2.CreateBucketReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateBucket(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/UpdateBucket',
+            ullage_dot_v1_dot_agreements__pb2.UpdateBucketRequest.SerializeToString,
+            ullage_dot_v1_dot_inventory__pb2.UpdateBucketReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetTerms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/SetTerms',
+            ullage_dot_v1_dot_agreements__pb2.SetTermsRequest.SerializeToString,
+            ullage_dot_v1_dot_inventory__pb2.UpdateBucketReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTerms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/DeleteTerms',
+            ullage_dot_v1_dot_agreements__pb2.DeleteTermsRequest.SerializeToString,
+            ullage_dot_v1_dot_inventory__pb2.UpdateBucketReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetBucketsEnabled(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/SetBucketsEnabled',
+            ullage_dot_v1_dot_agreements__pb2.SetBucketsEnabledRequest.SerializeToString,
+            ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReviewBuckets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ullage.v1.Inventory/ReviewBuckets',
+            ullage_dot_v1_dot_agreements__pb2.ReviewBucketsRequest.SerializeToString,
+            ullage_dot_v1_dot_asset__acts__pb2.ActReply.FromString,
             options,
             channel_credentials,
             insecure,

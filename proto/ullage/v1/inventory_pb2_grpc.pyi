@@ -5,7 +5,11 @@ What is metered and who owns it: clients, assets, unit types, buckets, and the r
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from ullage.v1 import agreements_pb2 as _agreements_pb2
+from ullage.v1 import asset_acts_pb2 as _asset_acts_pb2
+from ullage.v1 import client_acts_pb2 as _client_acts_pb2
 from ullage.v1 import inventory_pb2 as _inventory_pb2
+from ullage.v1 import unit_types_pb2 as _unit_types_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -32,47 +36,137 @@ class InventoryStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> InventoryAsyncStub: ...
     ListClients: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListClientsRequest, _inventory_pb2.ListClientsReply]
+    """Clients."""
+    GetClient: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.GetClientRequest, _inventory_pb2.Client]
     CreateClient: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.CreateClientRequest, _inventory_pb2.Client]
+    UpdateClient: _grpc.UnaryUnaryMultiCallable[_client_acts_pb2.UpdateClientRequest, _inventory_pb2.UpdateClientReply]
+    SetClientEnabled: _grpc.UnaryUnaryMultiCallable[_client_acts_pb2.SetClientEnabledRequest, _inventory_pb2.UpdateClientReply]
+    """Disabling ends all its buckets at a local midnight; enabling gives them new terms from one on."""
+    EraseClient: _grpc.UnaryUnaryMultiCallable[_client_acts_pb2.EraseClientRequest, _inventory_pb2.Client]
+    """Replaces name and contact for good; figures stay."""
     ListAssets: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListAssetsRequest, _inventory_pb2.ListAssetsReply]
+    """Assets."""
     GetAsset: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.GetAssetRequest, _inventory_pb2.AssetDetail]
     """One asset with its series, bindings and assignments."""
     GetAssetUsage: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.GetAssetUsageRequest, _inventory_pb2.AssetUsage]
     """Usage of the last 30 days, one chart per unit type."""
+    SuggestBindings: _grpc.UnaryUnaryMultiCallable[_asset_acts_pb2.SuggestBindingsRequest, _asset_acts_pb2.SuggestBindingsReply]
+    """For each asset the client and buckets that the most similar bound assets have, with the reason."""
     AssignAssets: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.AssignAssetsRequest, _inventory_pb2.AssignAssetsReply]
-    """Assigns to a client, or ends the assignment. Assets keep being metered either way."""
+    """Acts: one call, one transaction, one audit group. All of the assets or, when one cannot be, none."""
+    AcknowledgeAssets: _grpc.UnaryUnaryMultiCallable[_asset_acts_pb2.AcknowledgeAssetsRequest, _asset_acts_pb2.ActReply]
+    DescribeAssets: _grpc.UnaryUnaryMultiCallable[_asset_acts_pb2.DescribeAssetsRequest, _asset_acts_pb2.ActReply]
+    SetAssetsEnabled: _grpc.UnaryUnaryMultiCallable[_asset_acts_pb2.SetAssetsEnabledRequest, _asset_acts_pb2.ActReply]
+    """Disabling ends bindings now; enabling opens them again by rules and filters."""
+    DisregardAssets: _grpc.UnaryUnaryMultiCallable[_asset_acts_pb2.DisregardAssetsRequest, _asset_acts_pb2.ActReply]
+    RestoreAssets: _grpc.UnaryUnaryMultiCallable[_asset_acts_pb2.RestoreAssetsRequest, _asset_acts_pb2.ActReply]
+    BindAssets: _grpc.UnaryUnaryMultiCallable[_asset_acts_pb2.BindAssetsRequest, _asset_acts_pb2.ActReply]
+    """Binds by hand to buckets; an unassigned asset is assigned to the bucket's client first."""
+    UnbindAssets: _grpc.UnaryUnaryMultiCallable[_asset_acts_pb2.UnbindAssetsRequest, _asset_acts_pb2.ActReply]
+    """Ends bindings by hand, so that filters decide again."""
+    ReleaseAssets: _grpc.UnaryUnaryMultiCallable[_asset_acts_pb2.ReleaseAssetsRequest, _asset_acts_pb2.ActReply]
+    """Gives assets back to assignment rules."""
+    MergeAssets: _grpc.UnaryUnaryMultiCallable[_asset_acts_pb2.MergeAssetsRequest, _asset_acts_pb2.ActReply]
+    """Makes one asset of two: history of `asset_id` follows into `into_id`, both ids are kept."""
     ListAssignmentRules: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListAssignmentRulesRequest, _inventory_pb2.ListAssignmentRulesReply]
+    """Rules."""
     CreateAssignmentRule: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.CreateAssignmentRuleRequest, _inventory_pb2.AssignmentRule]
+    UpdateAssignmentRule: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.UpdateAssignmentRuleRequest, _inventory_pb2.UpdateAssignmentRuleReply]
+    DeleteAssignmentRule: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.DeleteAssignmentRuleRequest, _inventory_pb2.UpdateAssignmentRuleReply]
     ListUnitTypes: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListUnitTypesRequest, _inventory_pb2.ListUnitTypesReply]
+    """Unit types, templates and provisioning."""
+    CreateUnitType: _grpc.UnaryUnaryMultiCallable[_unit_types_pb2.CreateUnitTypeRequest, _inventory_pb2.UnitType]
+    UpdateUnitType: _grpc.UnaryUnaryMultiCallable[_unit_types_pb2.UpdateUnitTypeRequest, _inventory_pb2.UpdateUnitTypeReply]
+    CreateTemplate: _grpc.UnaryUnaryMultiCallable[_unit_types_pb2.CreateTemplateRequest, _unit_types_pb2.UpdateTemplateReply]
+    UpdateTemplate: _grpc.UnaryUnaryMultiCallable[_unit_types_pb2.UpdateTemplateRequest, _unit_types_pb2.UpdateTemplateReply]
+    DeleteTemplate: _grpc.UnaryUnaryMultiCallable[_unit_types_pb2.DeleteTemplateRequest, _unit_types_pb2.DeleteTemplateReply]
+    Provision: _grpc.UnaryUnaryMultiCallable[_unit_types_pb2.ProvisionRequest, _unit_types_pb2.ProvisionReply]
+    """Makes the buckets that templates ask for, as every night, or says which it would make."""
     ListSuppressions: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListSuppressionsRequest, _inventory_pb2.ListSuppressionsReply]
-    CreateSuppression: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.CreateSuppressionRequest, _inventory_pb2.Suppression]
-    """Takes effect on the next batch of every aggregator. What is stored already stays."""
+    """Suppressions."""
+    CreateSuppression: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.CreateSuppressionRequest, _inventory_pb2.CreateSuppressionReply]
+    """Takes effect on the next batch of every aggregator. What is stored already stays; bindings of matches end now."""
     EndSuppression: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.EndSuppressionRequest, _inventory_pb2.Suppression]
     """Lets matching assets in again, from the next batch on."""
     ListBuckets: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListBucketsRequest, _inventory_pb2.ListBucketsReply]
-    CreateBucket: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.CreateBucketRequest, _inventory_pb2.Bucket]
+    """Buckets."""
+    GetBucket: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.GetBucketRequest, _inventory_pb2.Bucket]
+    CreateBucket: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.CreateBucketRequest, _inventory_pb2.CreateBucketReply]
+    UpdateBucket: _grpc.UnaryUnaryMultiCallable[_agreements_pb2.UpdateBucketRequest, _inventory_pb2.UpdateBucketReply]
+    """Name, filters and priority."""
+    SetTerms: _grpc.UnaryUnaryMultiCallable[_agreements_pb2.SetTermsRequest, _inventory_pb2.UpdateBucketReply]
+    """Adds dated terms, or replaces those that start on the same day and are in no finalised reading."""
+    DeleteTerms: _grpc.UnaryUnaryMultiCallable[_agreements_pb2.DeleteTermsRequest, _inventory_pb2.UpdateBucketReply]
+    SetBucketsEnabled: _grpc.UnaryUnaryMultiCallable[_agreements_pb2.SetBucketsEnabledRequest, _asset_acts_pb2.ActReply]
+    ReviewBuckets: _grpc.UnaryUnaryMultiCallable[_agreements_pb2.ReviewBucketsRequest, _asset_acts_pb2.ActReply]
 
 @_typing.type_check_only
 class InventoryAsyncStub(InventoryStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListClients: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListClientsRequest, _inventory_pb2.ListClientsReply]  # type: ignore[assignment]
+    """Clients."""
+    GetClient: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetClientRequest, _inventory_pb2.Client]  # type: ignore[assignment]
     CreateClient: _aio.UnaryUnaryMultiCallable[_inventory_pb2.CreateClientRequest, _inventory_pb2.Client]  # type: ignore[assignment]
+    UpdateClient: _aio.UnaryUnaryMultiCallable[_client_acts_pb2.UpdateClientRequest, _inventory_pb2.UpdateClientReply]  # type: ignore[assignment]
+    SetClientEnabled: _aio.UnaryUnaryMultiCallable[_client_acts_pb2.SetClientEnabledRequest, _inventory_pb2.UpdateClientReply]  # type: ignore[assignment]
+    """Disabling ends all its buckets at a local midnight; enabling gives them new terms from one on."""
+    EraseClient: _aio.UnaryUnaryMultiCallable[_client_acts_pb2.EraseClientRequest, _inventory_pb2.Client]  # type: ignore[assignment]
+    """Replaces name and contact for good; figures stay."""
     ListAssets: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListAssetsRequest, _inventory_pb2.ListAssetsReply]  # type: ignore[assignment]
+    """Assets."""
     GetAsset: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetAssetRequest, _inventory_pb2.AssetDetail]  # type: ignore[assignment]
     """One asset with its series, bindings and assignments."""
     GetAssetUsage: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetAssetUsageRequest, _inventory_pb2.AssetUsage]  # type: ignore[assignment]
     """Usage of the last 30 days, one chart per unit type."""
+    SuggestBindings: _aio.UnaryUnaryMultiCallable[_asset_acts_pb2.SuggestBindingsRequest, _asset_acts_pb2.SuggestBindingsReply]  # type: ignore[assignment]
+    """For each asset the client and buckets that the most similar bound assets have, with the reason."""
     AssignAssets: _aio.UnaryUnaryMultiCallable[_inventory_pb2.AssignAssetsRequest, _inventory_pb2.AssignAssetsReply]  # type: ignore[assignment]
-    """Assigns to a client, or ends the assignment. Assets keep being metered either way."""
+    """Acts: one call, one transaction, one audit group. All of the assets or, when one cannot be, none."""
+    AcknowledgeAssets: _aio.UnaryUnaryMultiCallable[_asset_acts_pb2.AcknowledgeAssetsRequest, _asset_acts_pb2.ActReply]  # type: ignore[assignment]
+    DescribeAssets: _aio.UnaryUnaryMultiCallable[_asset_acts_pb2.DescribeAssetsRequest, _asset_acts_pb2.ActReply]  # type: ignore[assignment]
+    SetAssetsEnabled: _aio.UnaryUnaryMultiCallable[_asset_acts_pb2.SetAssetsEnabledRequest, _asset_acts_pb2.ActReply]  # type: ignore[assignment]
+    """Disabling ends bindings now; enabling opens them again by rules and filters."""
+    DisregardAssets: _aio.UnaryUnaryMultiCallable[_asset_acts_pb2.DisregardAssetsRequest, _asset_acts_pb2.ActReply]  # type: ignore[assignment]
+    RestoreAssets: _aio.UnaryUnaryMultiCallable[_asset_acts_pb2.RestoreAssetsRequest, _asset_acts_pb2.ActReply]  # type: ignore[assignment]
+    BindAssets: _aio.UnaryUnaryMultiCallable[_asset_acts_pb2.BindAssetsRequest, _asset_acts_pb2.ActReply]  # type: ignore[assignment]
+    """Binds by hand to buckets; an unassigned asset is assigned to the bucket's client first."""
+    UnbindAssets: _aio.UnaryUnaryMultiCallable[_asset_acts_pb2.UnbindAssetsRequest, _asset_acts_pb2.ActReply]  # type: ignore[assignment]
+    """Ends bindings by hand, so that filters decide again."""
+    ReleaseAssets: _aio.UnaryUnaryMultiCallable[_asset_acts_pb2.ReleaseAssetsRequest, _asset_acts_pb2.ActReply]  # type: ignore[assignment]
+    """Gives assets back to assignment rules."""
+    MergeAssets: _aio.UnaryUnaryMultiCallable[_asset_acts_pb2.MergeAssetsRequest, _asset_acts_pb2.ActReply]  # type: ignore[assignment]
+    """Makes one asset of two: history of `asset_id` follows into `into_id`, both ids are kept."""
     ListAssignmentRules: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListAssignmentRulesRequest, _inventory_pb2.ListAssignmentRulesReply]  # type: ignore[assignment]
+    """Rules."""
     CreateAssignmentRule: _aio.UnaryUnaryMultiCallable[_inventory_pb2.CreateAssignmentRuleRequest, _inventory_pb2.AssignmentRule]  # type: ignore[assignment]
+    UpdateAssignmentRule: _aio.UnaryUnaryMultiCallable[_inventory_pb2.UpdateAssignmentRuleRequest, _inventory_pb2.UpdateAssignmentRuleReply]  # type: ignore[assignment]
+    DeleteAssignmentRule: _aio.UnaryUnaryMultiCallable[_inventory_pb2.DeleteAssignmentRuleRequest, _inventory_pb2.UpdateAssignmentRuleReply]  # type: ignore[assignment]
     ListUnitTypes: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListUnitTypesRequest, _inventory_pb2.ListUnitTypesReply]  # type: ignore[assignment]
+    """Unit types, templates and provisioning."""
+    CreateUnitType: _aio.UnaryUnaryMultiCallable[_unit_types_pb2.CreateUnitTypeRequest, _inventory_pb2.UnitType]  # type: ignore[assignment]
+    UpdateUnitType: _aio.UnaryUnaryMultiCallable[_unit_types_pb2.UpdateUnitTypeRequest, _inventory_pb2.UpdateUnitTypeReply]  # type: ignore[assignment]
+    CreateTemplate: _aio.UnaryUnaryMultiCallable[_unit_types_pb2.CreateTemplateRequest, _unit_types_pb2.UpdateTemplateReply]  # type: ignore[assignment]
+    UpdateTemplate: _aio.UnaryUnaryMultiCallable[_unit_types_pb2.UpdateTemplateRequest, _unit_types_pb2.UpdateTemplateReply]  # type: ignore[assignment]
+    DeleteTemplate: _aio.UnaryUnaryMultiCallable[_unit_types_pb2.DeleteTemplateRequest, _unit_types_pb2.DeleteTemplateReply]  # type: ignore[assignment]
+    Provision: _aio.UnaryUnaryMultiCallable[_unit_types_pb2.ProvisionRequest, _unit_types_pb2.ProvisionReply]  # type: ignore[assignment]
+    """Makes the buckets that templates ask for, as every night, or says which it would make."""
     ListSuppressions: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListSuppressionsRequest, _inventory_pb2.ListSuppressionsReply]  # type: ignore[assignment]
-    CreateSuppression: _aio.UnaryUnaryMultiCallable[_inventory_pb2.CreateSuppressionRequest, _inventory_pb2.Suppression]  # type: ignore[assignment]
-    """Takes effect on the next batch of every aggregator. What is stored already stays."""
+    """Suppressions."""
+    CreateSuppression: _aio.UnaryUnaryMultiCallable[_inventory_pb2.CreateSuppressionRequest, _inventory_pb2.CreateSuppressionReply]  # type: ignore[assignment]
+    """Takes effect on the next batch of every aggregator. What is stored already stays; bindings of matches end now."""
     EndSuppression: _aio.UnaryUnaryMultiCallable[_inventory_pb2.EndSuppressionRequest, _inventory_pb2.Suppression]  # type: ignore[assignment]
     """Lets matching assets in again, from the next batch on."""
     ListBuckets: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListBucketsRequest, _inventory_pb2.ListBucketsReply]  # type: ignore[assignment]
-    CreateBucket: _aio.UnaryUnaryMultiCallable[_inventory_pb2.CreateBucketRequest, _inventory_pb2.Bucket]  # type: ignore[assignment]
+    """Buckets."""
+    GetBucket: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetBucketRequest, _inventory_pb2.Bucket]  # type: ignore[assignment]
+    CreateBucket: _aio.UnaryUnaryMultiCallable[_inventory_pb2.CreateBucketRequest, _inventory_pb2.CreateBucketReply]  # type: ignore[assignment]
+    UpdateBucket: _aio.UnaryUnaryMultiCallable[_agreements_pb2.UpdateBucketRequest, _inventory_pb2.UpdateBucketReply]  # type: ignore[assignment]
+    """Name, filters and priority."""
+    SetTerms: _aio.UnaryUnaryMultiCallable[_agreements_pb2.SetTermsRequest, _inventory_pb2.UpdateBucketReply]  # type: ignore[assignment]
+    """Adds dated terms, or replaces those that start on the same day and are in no finalised reading."""
+    DeleteTerms: _aio.UnaryUnaryMultiCallable[_agreements_pb2.DeleteTermsRequest, _inventory_pb2.UpdateBucketReply]  # type: ignore[assignment]
+    SetBucketsEnabled: _aio.UnaryUnaryMultiCallable[_agreements_pb2.SetBucketsEnabledRequest, _asset_acts_pb2.ActReply]  # type: ignore[assignment]
+    ReviewBuckets: _aio.UnaryUnaryMultiCallable[_agreements_pb2.ReviewBucketsRequest, _asset_acts_pb2.ActReply]  # type: ignore[assignment]
 
 class InventoryServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -80,7 +174,15 @@ class InventoryServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _inventory_pb2.ListClientsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_inventory_pb2.ListClientsReply, _abc.Awaitable[_inventory_pb2.ListClientsReply]]: ...
+    ) -> _typing.Union[_inventory_pb2.ListClientsReply, _abc.Awaitable[_inventory_pb2.ListClientsReply]]:
+        """Clients."""
+
+    @_abc_1.abstractmethod
+    def GetClient(
+        self,
+        request: _inventory_pb2.GetClientRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.Client, _abc.Awaitable[_inventory_pb2.Client]]: ...
 
     @_abc_1.abstractmethod
     def CreateClient(
@@ -90,11 +192,35 @@ class InventoryServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_inventory_pb2.Client, _abc.Awaitable[_inventory_pb2.Client]]: ...
 
     @_abc_1.abstractmethod
+    def UpdateClient(
+        self,
+        request: _client_acts_pb2.UpdateClientRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.UpdateClientReply, _abc.Awaitable[_inventory_pb2.UpdateClientReply]]: ...
+
+    @_abc_1.abstractmethod
+    def SetClientEnabled(
+        self,
+        request: _client_acts_pb2.SetClientEnabledRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.UpdateClientReply, _abc.Awaitable[_inventory_pb2.UpdateClientReply]]:
+        """Disabling ends all its buckets at a local midnight; enabling gives them new terms from one on."""
+
+    @_abc_1.abstractmethod
+    def EraseClient(
+        self,
+        request: _client_acts_pb2.EraseClientRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.Client, _abc.Awaitable[_inventory_pb2.Client]]:
+        """Replaces name and contact for good; figures stay."""
+
+    @_abc_1.abstractmethod
     def ListAssets(
         self,
         request: _inventory_pb2.ListAssetsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_inventory_pb2.ListAssetsReply, _abc.Awaitable[_inventory_pb2.ListAssetsReply]]: ...
+    ) -> _typing.Union[_inventory_pb2.ListAssetsReply, _abc.Awaitable[_inventory_pb2.ListAssetsReply]]:
+        """Assets."""
 
     @_abc_1.abstractmethod
     def GetAsset(
@@ -113,19 +239,96 @@ class InventoryServicer(metaclass=_abc_1.ABCMeta):
         """Usage of the last 30 days, one chart per unit type."""
 
     @_abc_1.abstractmethod
+    def SuggestBindings(
+        self,
+        request: _asset_acts_pb2.SuggestBindingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_asset_acts_pb2.SuggestBindingsReply, _abc.Awaitable[_asset_acts_pb2.SuggestBindingsReply]]:
+        """For each asset the client and buckets that the most similar bound assets have, with the reason."""
+
+    @_abc_1.abstractmethod
     def AssignAssets(
         self,
         request: _inventory_pb2.AssignAssetsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.AssignAssetsReply, _abc.Awaitable[_inventory_pb2.AssignAssetsReply]]:
-        """Assigns to a client, or ends the assignment. Assets keep being metered either way."""
+        """Acts: one call, one transaction, one audit group. All of the assets or, when one cannot be, none."""
+
+    @_abc_1.abstractmethod
+    def AcknowledgeAssets(
+        self,
+        request: _asset_acts_pb2.AcknowledgeAssetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_asset_acts_pb2.ActReply, _abc.Awaitable[_asset_acts_pb2.ActReply]]: ...
+
+    @_abc_1.abstractmethod
+    def DescribeAssets(
+        self,
+        request: _asset_acts_pb2.DescribeAssetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_asset_acts_pb2.ActReply, _abc.Awaitable[_asset_acts_pb2.ActReply]]: ...
+
+    @_abc_1.abstractmethod
+    def SetAssetsEnabled(
+        self,
+        request: _asset_acts_pb2.SetAssetsEnabledRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_asset_acts_pb2.ActReply, _abc.Awaitable[_asset_acts_pb2.ActReply]]:
+        """Disabling ends bindings now; enabling opens them again by rules and filters."""
+
+    @_abc_1.abstractmethod
+    def DisregardAssets(
+        self,
+        request: _asset_acts_pb2.DisregardAssetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_asset_acts_pb2.ActReply, _abc.Awaitable[_asset_acts_pb2.ActReply]]: ...
+
+    @_abc_1.abstractmethod
+    def RestoreAssets(
+        self,
+        request: _asset_acts_pb2.RestoreAssetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_asset_acts_pb2.ActReply, _abc.Awaitable[_asset_acts_pb2.ActReply]]: ...
+
+    @_abc_1.abstractmethod
+    def BindAssets(
+        self,
+        request: _asset_acts_pb2.BindAssetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_asset_acts_pb2.ActReply, _abc.Awaitable[_asset_acts_pb2.ActReply]]:
+        """Binds by hand to buckets; an unassigned asset is assigned to the bucket's client first."""
+
+    @_abc_1.abstractmethod
+    def UnbindAssets(
+        self,
+        request: _asset_acts_pb2.UnbindAssetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_asset_acts_pb2.ActReply, _abc.Awaitable[_asset_acts_pb2.ActReply]]:
+        """Ends bindings by hand, so that filters decide again."""
+
+    @_abc_1.abstractmethod
+    def ReleaseAssets(
+        self,
+        request: _asset_acts_pb2.ReleaseAssetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_asset_acts_pb2.ActReply, _abc.Awaitable[_asset_acts_pb2.ActReply]]:
+        """Gives assets back to assignment rules."""
+
+    @_abc_1.abstractmethod
+    def MergeAssets(
+        self,
+        request: _asset_acts_pb2.MergeAssetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_asset_acts_pb2.ActReply, _abc.Awaitable[_asset_acts_pb2.ActReply]]:
+        """Makes one asset of two: history of `asset_id` follows into `into_id`, both ids are kept."""
 
     @_abc_1.abstractmethod
     def ListAssignmentRules(
         self,
         request: _inventory_pb2.ListAssignmentRulesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_inventory_pb2.ListAssignmentRulesReply, _abc.Awaitable[_inventory_pb2.ListAssignmentRulesReply]]: ...
+    ) -> _typing.Union[_inventory_pb2.ListAssignmentRulesReply, _abc.Awaitable[_inventory_pb2.ListAssignmentRulesReply]]:
+        """Rules."""
 
     @_abc_1.abstractmethod
     def CreateAssignmentRule(
@@ -135,26 +338,85 @@ class InventoryServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_inventory_pb2.AssignmentRule, _abc.Awaitable[_inventory_pb2.AssignmentRule]]: ...
 
     @_abc_1.abstractmethod
+    def UpdateAssignmentRule(
+        self,
+        request: _inventory_pb2.UpdateAssignmentRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.UpdateAssignmentRuleReply, _abc.Awaitable[_inventory_pb2.UpdateAssignmentRuleReply]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteAssignmentRule(
+        self,
+        request: _inventory_pb2.DeleteAssignmentRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.UpdateAssignmentRuleReply, _abc.Awaitable[_inventory_pb2.UpdateAssignmentRuleReply]]: ...
+
+    @_abc_1.abstractmethod
     def ListUnitTypes(
         self,
         request: _inventory_pb2.ListUnitTypesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_inventory_pb2.ListUnitTypesReply, _abc.Awaitable[_inventory_pb2.ListUnitTypesReply]]: ...
+    ) -> _typing.Union[_inventory_pb2.ListUnitTypesReply, _abc.Awaitable[_inventory_pb2.ListUnitTypesReply]]:
+        """Unit types, templates and provisioning."""
+
+    @_abc_1.abstractmethod
+    def CreateUnitType(
+        self,
+        request: _unit_types_pb2.CreateUnitTypeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.UnitType, _abc.Awaitable[_inventory_pb2.UnitType]]: ...
+
+    @_abc_1.abstractmethod
+    def UpdateUnitType(
+        self,
+        request: _unit_types_pb2.UpdateUnitTypeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.UpdateUnitTypeReply, _abc.Awaitable[_inventory_pb2.UpdateUnitTypeReply]]: ...
+
+    @_abc_1.abstractmethod
+    def CreateTemplate(
+        self,
+        request: _unit_types_pb2.CreateTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_unit_types_pb2.UpdateTemplateReply, _abc.Awaitable[_unit_types_pb2.UpdateTemplateReply]]: ...
+
+    @_abc_1.abstractmethod
+    def UpdateTemplate(
+        self,
+        request: _unit_types_pb2.UpdateTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_unit_types_pb2.UpdateTemplateReply, _abc.Awaitable[_unit_types_pb2.UpdateTemplateReply]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteTemplate(
+        self,
+        request: _unit_types_pb2.DeleteTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_unit_types_pb2.DeleteTemplateReply, _abc.Awaitable[_unit_types_pb2.DeleteTemplateReply]]: ...
+
+    @_abc_1.abstractmethod
+    def Provision(
+        self,
+        request: _unit_types_pb2.ProvisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_unit_types_pb2.ProvisionReply, _abc.Awaitable[_unit_types_pb2.ProvisionReply]]:
+        """Makes the buckets that templates ask for, as every night, or says which it would make."""
 
     @_abc_1.abstractmethod
     def ListSuppressions(
         self,
         request: _inventory_pb2.ListSuppressionsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_inventory_pb2.ListSuppressionsReply, _abc.Awaitable[_inventory_pb2.ListSuppressionsReply]]: ...
+    ) -> _typing.Union[_inventory_pb2.ListSuppressionsReply, _abc.Awaitable[_inventory_pb2.ListSuppressionsReply]]:
+        """Suppressions."""
 
     @_abc_1.abstractmethod
     def CreateSuppression(
         self,
         request: _inventory_pb2.CreateSuppressionRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_inventory_pb2.Suppression, _abc.Awaitable[_inventory_pb2.Suppression]]:
-        """Takes effect on the next batch of every aggregator. What is stored already stays."""
+    ) -> _typing.Union[_inventory_pb2.CreateSuppressionReply, _abc.Awaitable[_inventory_pb2.CreateSuppressionReply]]:
+        """Takes effect on the next batch of every aggregator. What is stored already stays; bindings of matches end now."""
 
     @_abc_1.abstractmethod
     def EndSuppression(
@@ -169,13 +431,58 @@ class InventoryServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _inventory_pb2.ListBucketsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_inventory_pb2.ListBucketsReply, _abc.Awaitable[_inventory_pb2.ListBucketsReply]]: ...
+    ) -> _typing.Union[_inventory_pb2.ListBucketsReply, _abc.Awaitable[_inventory_pb2.ListBucketsReply]]:
+        """Buckets."""
+
+    @_abc_1.abstractmethod
+    def GetBucket(
+        self,
+        request: _inventory_pb2.GetBucketRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.Bucket, _abc.Awaitable[_inventory_pb2.Bucket]]: ...
 
     @_abc_1.abstractmethod
     def CreateBucket(
         self,
         request: _inventory_pb2.CreateBucketRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_inventory_pb2.Bucket, _abc.Awaitable[_inventory_pb2.Bucket]]: ...
+    ) -> _typing.Union[_inventory_pb2.CreateBucketReply, _abc.Awaitable[_inventory_pb2.CreateBucketReply]]: ...
+
+    @_abc_1.abstractmethod
+    def UpdateBucket(
+        self,
+        request: _agreements_pb2.UpdateBucketRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.UpdateBucketReply, _abc.Awaitable[_inventory_pb2.UpdateBucketReply]]:
+        """Name, filters and priority."""
+
+    @_abc_1.abstractmethod
+    def SetTerms(
+        self,
+        request: _agreements_pb2.SetTermsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.UpdateBucketReply, _abc.Awaitable[_inventory_pb2.UpdateBucketReply]]:
+        """Adds dated terms, or replaces those that start on the same day and are in no finalised reading."""
+
+    @_abc_1.abstractmethod
+    def DeleteTerms(
+        self,
+        request: _agreements_pb2.DeleteTermsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.UpdateBucketReply, _abc.Awaitable[_inventory_pb2.UpdateBucketReply]]: ...
+
+    @_abc_1.abstractmethod
+    def SetBucketsEnabled(
+        self,
+        request: _agreements_pb2.SetBucketsEnabledRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_asset_acts_pb2.ActReply, _abc.Awaitable[_asset_acts_pb2.ActReply]]: ...
+
+    @_abc_1.abstractmethod
+    def ReviewBuckets(
+        self,
+        request: _agreements_pb2.ReviewBucketsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_asset_acts_pb2.ActReply, _abc.Awaitable[_asset_acts_pb2.ActReply]]: ...
 
 def add_InventoryServicer_to_server(servicer: InventoryServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15ullage/v1/types.proto\x12\tullage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"L\n\x0bPageRequest\x12\x0c\n\x04size\x18\x01 \x01(\r\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\t\x12\x0c\n\x04sort\x18\x03 \x01(\t\x12\x12\n\ndescending\x18\x04 \x01(\x08\"\'\n\x08PageInfo\x12\x0c\n\x04next\x18\x01 \x01(\t\x12\r\n\x05total\x18\x02 \x01(\x04\")\n\x05Money\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\t\">\n\x05Point\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05value\x18\x02 \x01(\t\"R\n\tCondition\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12%\n\x08operator\x18\x02 \x01(\x0e\x32\x13.ullage.v1.Operator\x12\x0f\n\x07pattern\x18\x03 \x01(\t\"2\n\x06\x46ilter\x12(\n\nconditions\x18\x01 \x03(\x0b\x32\x14.ullage.v1.Condition*s\n\x08Operator\x12\x18\n\x14OPERATOR_UNSPECIFIED\x10\x00\x12\x13\n\x0fOPERATOR_EQUALS\x10\x01\x12\x11\n\rOPERATOR_GLOB\x10\x02\x12\x12\n\x0eOPERATOR_REGEX\x10\x03\x12\x11\n\rOPERATOR_CIDR\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15ullage/v1/types.proto\x12\tullage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"L\n\x0bPageRequest\x12\x0c\n\x04size\x18\x01 \x01(\r\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\t\x12\x0c\n\x04sort\x18\x03 \x01(\t\x12\x12\n\ndescending\x18\x04 \x01(\x08\"\'\n\x08PageInfo\x12\x0c\n\x04next\x18\x01 \x01(\t\x12\r\n\x05total\x18\x02 \x01(\x04\")\n\x05Money\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\t\">\n\x05Point\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05value\x18\x02 \x01(\t\"R\n\tCondition\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12%\n\x08operator\x18\x02 \x01(\x0e\x32\x13.ullage.v1.Operator\x12\x0f\n\x07pattern\x18\x03 \x01(\t\"2\n\x06\x46ilter\x12(\n\nconditions\x18\x01 \x03(\x0b\x32\x14.ullage.v1.Condition\"\xd1\x01\n\x07Preview\x12\x0e\n\x06\x61ssets\x18\x01 \x01(\x04\x12\x0e\n\x06series\x18\x02 \x01(\x04\x12\x10\n\x08readings\x18\x03 \x01(\x04\x12\x1f\n\x05money\x18\x04 \x03(\x0b\x32\x10.ullage.v1.Money\x12\x10\n\x08unpriced\x18\x05 \x01(\x04\x12%\n\x05lines\x18\x06 \x03(\x0b\x32\x16.ullage.v1.PreviewLine\x12\x13\n\x0blines_total\x18\x07 \x01(\x04\x12\r\n\x05notes\x18\x08 \x03(\t\x12\x16\n\x0e\x63onfirm_assets\x18\t \x01(\x04\"\x8e\x01\n\x0bPreviewLine\x12\x0b\n\x03\x61\x63t\x18\x01 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x02 \x01(\x03\x12\x12\n\nasset_name\x18\x03 \x01(\t\x12\x11\n\tunit_type\x18\x04 \x01(\t\x12\x0c\n\x04\x66rom\x18\x05 \x01(\t\x12\n\n\x02to\x18\x06 \x01(\t\x12\x1f\n\x05money\x18\x07 \x01(\x0b\x32\x10.ullage.v1.Money*s\n\x08Operator\x12\x18\n\x14OPERATOR_UNSPECIFIED\x10\x00\x12\x13\n\x0fOPERATOR_EQUALS\x10\x01\x12\x11\n\rOPERATOR_GLOB\x10\x02\x12\x12\n\x0eOPERATOR_REGEX\x10\x03\x12\x11\n\rOPERATOR_CIDR\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ullage.v1.types_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OPERATOR']._serialized_start=431
-  _globals['_OPERATOR']._serialized_end=546
+  _globals['_OPERATOR']._serialized_start=788
+  _globals['_OPERATOR']._serialized_end=903
   _globals['_PAGEREQUEST']._serialized_start=69
   _globals['_PAGEREQUEST']._serialized_end=145
   _globals['_PAGEINFO']._serialized_start=147
@@ -46,4 +46,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONDITION']._serialized_end=377
   _globals['_FILTER']._serialized_start=379
   _globals['_FILTER']._serialized_end=429
+  _globals['_PREVIEW']._serialized_start=432
+  _globals['_PREVIEW']._serialized_end=641
+  _globals['_PREVIEWLINE']._serialized_start=644
+  _globals['_PREVIEWLINE']._serialized_end=786
 # @@protoc_insertion_point(module_scope)

@@ -205,3 +205,100 @@ class Filter(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Filter: _TypeAlias = Filter  # noqa: Y015
+
+@_typing.final
+class Preview(_message.Message):
+    """What an act would do, without doing it. Money is an estimate from monthly totals (of peaks an upper bound); the exact figure
+    is what billing computes.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSETS_FIELD_NUMBER: _builtins.int
+    SERIES_FIELD_NUMBER: _builtins.int
+    READINGS_FIELD_NUMBER: _builtins.int
+    MONEY_FIELD_NUMBER: _builtins.int
+    UNPRICED_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    LINES_TOTAL_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    CONFIRM_ASSETS_FIELD_NUMBER: _builtins.int
+    assets: _builtins.int
+    series: _builtins.int
+    readings: _builtins.int
+    """Stored readings of unfinalised time that it concerns."""
+    unpriced: _builtins.int
+    """Series for which no price was found, so that `money` says nothing of them."""
+    lines_total: _builtins.int
+    confirm_assets: _builtins.int
+    """Not 0: it concerns more than a tenth of all assets. To confirm, repeat the call with this in `confirmed_assets`."""
+    @_builtins.property
+    def money(self) -> _containers.RepeatedCompositeFieldContainer[Global___Money]:
+        """Per currency what would be billed more (positive) or less (negative) in unfinalised time."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___PreviewLine]:
+        """What happens to whom, the first 100 of `lines_total`."""
+
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What else to know, in sentences: which aggregations divide, what is cut to the hour, what overlaps."""
+
+    def __init__(
+        self,
+        *,
+        assets: _builtins.int = ...,
+        series: _builtins.int = ...,
+        readings: _builtins.int = ...,
+        money: _abc.Iterable[Global___Money] | None = ...,
+        unpriced: _builtins.int = ...,
+        lines: _abc.Iterable[Global___PreviewLine] | None = ...,
+        lines_total: _builtins.int = ...,
+        notes: _abc.Iterable[_builtins.str] | None = ...,
+        confirm_assets: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assets", b"assets", "confirm_assets", b"confirm_assets", "lines", b"lines", "lines_total", b"lines_total", "money", b"money", "notes", b"notes", "readings", b"readings", "series", b"series", "unpriced", b"unpriced"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Preview: _TypeAlias = Preview  # noqa: Y015
+
+@_typing.final
+class PreviewLine(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACT_FIELD_NUMBER: _builtins.int
+    ASSET_ID_FIELD_NUMBER: _builtins.int
+    ASSET_NAME_FIELD_NUMBER: _builtins.int
+    UNIT_TYPE_FIELD_NUMBER: _builtins.int
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    MONEY_FIELD_NUMBER: _builtins.int
+    act: _builtins.str
+    """bind, take, release, assign, unassign, drop, create, change or end."""
+    asset_id: _builtins.int
+    asset_name: _builtins.str
+    unit_type: _builtins.str
+    """Empty where all series of the asset are meant."""
+    to: _builtins.str
+    @_builtins.property
+    def money(self) -> Global___Money: ...
+    def __init__(
+        self,
+        *,
+        act: _builtins.str = ...,
+        asset_id: _builtins.int = ...,
+        asset_name: _builtins.str = ...,
+        unit_type: _builtins.str = ...,
+        to: _builtins.str = ...,
+        money: Global___Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["money", b"money"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "asset_id", b"asset_id", "asset_name", b"asset_name", "from", b"from", "money", b"money", "to", b"to", "unit_type", b"unit_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewLine: _TypeAlias = PreviewLine  # noqa: Y015

@@ -11,7 +11,7 @@ from aggregator.rpc.server import Context
 from aggregator.store.database import Database
 from tests.ingest_batches import MINUTE_US, NOON_US, RAM, Series, Spool, Tick, encoded, sealed, tombstone
 from tests.ingest_intake import intake
-from ullage.v1 import admin_pb2, inventory_pb2, types_pb2
+from ullage.v1 import admin_pb2, agents_pb2, inventory_pb2, types_pb2
 
 TMP = Series("ram", "container", "c1", "tmp-1")
 STRANGE = Series("gigaparsec")
@@ -107,7 +107,7 @@ async def test_totals_balance_in_health_whatever_became_of_readings(
     told = await admin.GetHealth(admin_pb2.GetHealthRequest(), context)
     assert (told.read, told.stored, told.ever_quarantined, told.suppressed) == (3, 1, 1, 1)
     assert (told.unbalanced_agents, told.unbalanced_batches, told.agents_lost) == (0, 0, 1)
-    [agent] = (await admin.ListAgents(admin_pb2.ListAgentsRequest(), context)).agents
+    [agent] = (await admin.ListAgents(agents_pb2.ListAgentsRequest(), context)).agents
     assert (agent.batches, agent.readings, agent.tombstones, agent.quarantined) == (4, 1, 1, 1)
     assert not agent.HasField("heartbeat_at")
     with psycopg.connect(dsn) as conn:

@@ -21,7 +21,7 @@ from aggregator.store.news import announce
 from tests.bills import run
 from tests.builders import World
 from tests.servers import Database as OwnDatabase
-from ullage.v1 import admin_pb2, billing_pb2, insight_pb2
+from ullage.v1 import admin_pb2, agents_pb2, billing_pb2, insight_pb2
 
 MINUTE = timedelta(minutes=1)
 JOBS = ("rollup", "binding", "billing", "projection")
@@ -112,7 +112,7 @@ async def test_agents_are_listed_with_what_they_sent(
         "insert into agent_status (agent_id, version, boot_id, connected_at) values (%s, '0.1.0', 'boot', %s)",
         [alpha, now],
     )
-    reply = await admin.ListAgents(admin_pb2.ListAgentsRequest(), context)
+    reply = await admin.ListAgents(agents_pb2.ListAgentsRequest(), context)
     assert [
         (a.name, a.site, a.state, a.version, a.batches, a.readings, a.connected) for a in reply.agents
     ] == [("alpha", "dc1", "active", "0.1.0", 2, 17, True), ("beta", "here", "active", "", 0, 0, False)]

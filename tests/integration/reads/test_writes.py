@@ -9,7 +9,7 @@ from aggregator.rpc.inventory import InventoryService
 from aggregator.rpc.server import Context
 from aggregator.store.database import Database
 from tests.builders import World
-from ullage.v1 import inventory_pb2
+from ullage.v1 import agreements_pb2, inventory_pb2
 from ullage.v1.types_pb2 import OPERATOR_CIDR, OPERATOR_GLOB, Condition, Filter
 
 
@@ -40,7 +40,7 @@ def new_bucket(client: int, **changed: Any) -> inventory_pb2.CreateBucketRequest
         "filters": [
             Filter(conditions=[Condition(field="address", operator=OPERATOR_CIDR, pattern="192.0.2.0/24")])
         ],
-        "terms": inventory_pb2.Terms(
+        "terms": agreements_pb2.Terms(
             starts_on="2026-01-01",
             commit="100.5",
             base_price="0.0000000001",
@@ -139,7 +139,7 @@ async def test_a_client_that_cannot_be_is_refused_by_field(
     [
         ({"unit_type": "parsec"}, "unit_type"),
         ({"filters": [Filter(conditions=[Condition(field="name", pattern="x")])]}, "filters[1][1].operator"),
-        ({"terms": inventory_pb2.Terms()}, "terms.starts_on"),
+        ({"terms": agreements_pb2.Terms()}, "terms.starts_on"),
     ],
 )
 async def test_a_bucket_that_cannot_be_is_refused_by_field(

@@ -1,0 +1,70 @@
+"""Assets, for people who look: lists, one asset, its usage."""
+
+from aggregator.domain.slot import UNITS_PER_DAY
+from aggregator.errors import Invalid, NotFound
+from aggregator.rpc import convert
+from aggregator.rpc.pages import page_info, search_text, to_paging
+from aggregator.rpc.server import Context
+from aggregator.store import assets, usage
+from aggregator.store.assets import AssetFilter
+from aggregator.store.database import Database
+from aggregator.store.snapshot import snapshot
+from ullage.v1 import inventory_pb2
+
+USAGE_DAYS_DEFAULT = 30
+USAGE_DAYS_MAX = 31
+
+
+class AssetMethods:
+    """Part of the service Inventory."""
+
+    _db: Database
+
+    async def ListAssets(
+        self, request: inventory_pb2.ListAssetsRequest, context: Context
+    ) -> inventory_pb2.ListAssetsReply:
+        """A page of the assets that are not disregarded."""
+        paging = to_paging(request.page, assets.SORTS)
+        wanted = AssetFilter(
+            search=search_text(request.search),
+            client_id=request.client_id or None,
+            source_type=search_text(request.source_type) or None,
+            unassigned=request.unassigned,
+            unbound=request.unbound,
+            unacknowledged=request.unacknowledged,
+        )
+        async with snapshot(self._db) as seen:
+            page, unbound = await assets.list_assets(seen, paging, wanted)
+        return inventory_pb2.ListAssetsReply(
+            assets=[convert.asset(row, unbound.get(row.id)) for row in page.rows],
+            page=page_info(page, paging),
+        )
+
+    async def GetAsset(
+        self, request: inventory_pb2.GetAssetRequest, context: Context
+    ) -> inventory_pb2.AssetDetail:
+        """Raises ``NotFound``; a disregarded asset is found."""
+        async with snapshot(self._db) as seen:
+            detail = await assets.get_asset(seen, request.id)
+            if detail is None:
+                raise NotFound("asset", request.id)
+            latest = await usage.latest(seen, [series.id for series in detail.series])
+        return convert.asset_detail(detail, latest)
+
+    async def GetAssetUsage(
+        self, request: inventory_pb2.GetAssetUsageRequest, context: Context
+    ) -> inventory_pb2.AssetUsage:
+        """The last days (UTC) up to today, whose value is of the slots that were rolled up so far."""
+        if request.days > USAGE_DAYS_MAX:
+            raise Invalid("days", f"at most {USAGE_DAYS_MAX}")
+        async with snapshot(self._db) as seen:
+            today = seen.slot // UNITS_PER_DAY
+            days = range(today + 1 - (request.days or USAGE_DAYS_DEFAULT), today + 1)
+            span = {"from_slot": days.start * UNITS_PER_DAY, "to_slot": days.stop * UNITS_PER_DAY}
+            if not await assets.exists(seen, request.id):
+                raise NotFound("asset", request.id)
+            series = await assets.series_of(seen, request.id)
+            ids = [row.id for row in series]
+            measured = await usage.daily(seen, ids, **span)
+            as_of = await usage.rolled_up_to(seen, ids, **span)
+        return convert.asset_usage(series, measured, days=days, as_of_slot=as_of)
