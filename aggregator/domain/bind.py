@@ -17,21 +17,22 @@ from aggregator.domain.slot import OPEN_SLOT
 class Span:
     """Slots that belong to one client (an assignment) or one bucket (a binding).
 
-    ``rule_id`` is the assignment rule behind it, None for a binding or an assignment by hand.
+    ``rule_id`` is the assignment rule behind it, None for a binding or an assignment by hand. ``by_hand`` is about
+    bindings; an assignment is by hand when it has no rule.
     """
 
     owner_id: int
     from_slot: int
     to_slot: int
     rule_id: int | None = None
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held(Span):
-    """A span as it is stored. ``by_hand`` is about bindings; an assignment is by hand when it has no rule."""
+    """A span as it is stored."""
 
     id: int
-    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,12 +189,12 @@ def wanted_bindings(
 
 
 def difference(held: Sequence[Held], wanted: Sequence[Span]) -> Change:
-    """What turns one into the other, keeping each stored row whose owner and start are still wanted."""
-    at = {(span.owner_id, span.from_slot): span for span in wanted}
+    """What turns one into the other, keeping each stored row whose owner, start and hand are still wanted."""
+    at = {(span.owner_id, span.from_slot, span.by_hand): span for span in wanted}
     removed: list[Held] = []
     resized: list[tuple[Held, Span]] = []
     for span in held:
-        goal = at.pop((span.owner_id, span.from_slot), None)
+        goal = at.pop((span.owner_id, span.from_slot, span.by_hand), None)
         if goal is None:
             removed.append(span)
         elif (goal.to_slot, goal.rule_id) != (span.to_slot, span.rule_id):
@@ -276,4 +277,4 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def _fixed(span: Span) -> bool:
-    return isinstance(span, Held) and span.by_hand
+    return span.by_hand

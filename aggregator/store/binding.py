@@ -237,6 +237,7 @@ async def _save(conn: Connection, kind: _Saving, changes: Sequence[tuple[int, Ch
             "from_slots": [span.from_slot for _, span in added],
             "to_slots": [span.to_slot for _, span in added],
             "rules": [span.rule_id for _, span in added],
+            "by_hand": [span.by_hand for _, span in added],
         }
         await execute(conn, kind.add, params)
     return len(removed) + len(resized) + len(added)

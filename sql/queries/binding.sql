@@ -110,8 +110,12 @@ from unnest(%(ids)s::bigint[], %(to_slots)s::integer[]) as wanted (id, to_slot)
 where binding.id = wanted.id
 
 -- name: add_bindings
-insert into binding (series_id, bucket_id, from_slot, to_slot)
-select * from unnest(%(of_ids)s::integer[], %(owners)s::bigint[], %(from_slots)s::integer[], %(to_slots)s::integer[])
+insert into binding (series_id, bucket_id, from_slot, to_slot, by_hand)
+select *
+from unnest(
+    %(of_ids)s::integer[], %(owners)s::bigint[], %(from_slots)s::integer[], %(to_slots)s::integer[],
+    %(by_hand)s::boolean[]
+)
 
 -- name: hold_bound
 -- The roll-up holds it shared: of slots and bindings that are saved at the same time, one sees the other.
