@@ -88,6 +88,10 @@ class Cycle:
             yield period
             period = self.period(period.number + 1)
 
+    def first_day(self, period: Period) -> date:
+        """The local day that the period's first instant lies in."""
+        return period.start.astimezone(_zone(self.time_zone)).date()
+
     def last_day(self, period: Period) -> date:
         """The local day that the period's last instant lies in."""
         return _last_day(period.end, self.time_zone)

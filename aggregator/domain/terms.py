@@ -1,16 +1,23 @@
 """What a bucket agrees on, and which agreement holds for which slots of a period.
 
-Terms are dated rows: each holds from a local midnight until the next one starts. Knows nothing of quantities or money.
+Terms are dated rows: each holds from a local midnight until it ends or the next one starts. Knows nothing of quantities or
+money beyond carrying their numbers.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
+from datetime import date, timedelta
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from fractions import Fraction
+from itertools import pairwise
 
 from aggregator.domain.period import Cycle, Period
 from aggregator.domain.slot import first_slot
+
+PERCENTILE_PLACES_MAX = 3
+_PERCENT_MAX = 100
+_DAY = timedelta(days=1)
 
 
 class Aggregation(StrEnum):
@@ -19,50 +26,159 @@ class Aggregation(StrEnum):
     SUM = "sum"
     AVG = "avg"
     MAX = "max"
+    MIN = "min"
+    SUM_OF_MAX = "sum_of_max"
+    PERCENTILE = "percentile"
     LAST = "last"
     COUNT = "count"
 
 
+_NAMED = tuple(a.value for a in Aggregation if a is not Aggregation.PERCENTILE)
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """The price of overage units above a bound, counted from the first overage unit; the first tier is above 0."""
+
+    above: Decimal
+    price: Decimal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """One dated agreement of a bucket.
+    """One dated agreement of a bucket, of the local days [starts_on, ends_on).
 
     ``commit`` is in billed units a period; 0 means no commit. Prices are of one billed unit and are never rounded.
-    Loads from a row: ``aggregation`` may be given as text. Raises ``ValueError`` for one that does not exist.
+    ``ends_on`` None: until the next terms start, or open. ``percentile`` goes with the aggregation of that name alone,
+    ``package`` None: overage units are taken as they are. ``minimum`` and ``maximum`` are money a period. ``tiers`` empty:
+    the one overage price. ``gap_hold`` None: as the unit type says; 0 is the rule `zero`.
+
+    Loads from a row: ``aggregation`` may be given as text, ``tiers`` as the database keeps them. Raises ``ValueError`` for
+    an aggregation that does not exist, a percentile too few or too many, and tiers out of order.
     """
 
     id: int
     starts_on: date
+    ends_on: date | None = None
     commit: Decimal
     base_price: Decimal
     overage_price: Decimal
     aggregation: Aggregation
+    percentile: Decimal | None = None
+    package: Decimal | None = None
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+    tiers: tuple[Tier, ...] = ()
+    gap_hold: int | None = None
+    prorate: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "aggregation", Aggregation(self.aggregation))
+        object.__setattr__(self, "tiers", tuple(_tier(tier) for tier in self.tiers or ()))
+        if (self.aggregation is Aggregation.PERCENTILE) != (self.percentile is not None):
+            raise ValueError("a percentile goes with the aggregation of that name, and with no other")
+        bounds = [tier.above for tier in self.tiers]
+        if bounds and (bounds[0] != 0 or any(a >= b for a, b in pairwise(bounds))):
+            raise ValueError("the first tier is above 0 and every other above the one before")
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Slots [from_slot, to_slot) of a period that are rated under one agreement."""
+    """Slots [from_slot, to_slot) of a period that are rated alone under one agreement.
+
+    ``fraction`` is its part of the full period, in days of the client's calendar; 1 where nothing is prorated. Slots of
+    a pause within it are in ``pauses`` and do not count.
+    """
 
     terms: Terms
     from_slot: int
     to_slot: int
+    fraction: Fraction = Fraction(1)
+    pauses: tuple[tuple[int, int], ...] = ()
+
+    def spans(self, *, until: int) -> list[tuple[int, int]]:
+        """The slots that count and start before ``until``, as half-open spans, oldest first; no span is empty."""
+        begins = [self.from_slot, *(end for _, end in self.pauses)]
+        ends = [*(start for start, _ in self.pauses), self.to_slot]
+        return [(a, min(b, until)) for a, b in zip(begins, ends, strict=True) if a < min(b, until)]
 
 
 def segments(terms: Sequence[Terms], *, cycle: Cycle, period: Period, width: int) -> list[Segment]:
-    """How a bucket's terms cut a period, oldest part first; empty when the bucket starts only after it.
+    """How a bucket's terms cut a period, oldest part first; empty when none of them reach into it.
 
-    ``width`` is that of the unit type's slots in 5-minute units. The whole period is one segment under the terms in
-    force at its end; it begins where the bucket's first terms begin, if that is within the period.
+    ``width`` is that of the unit type's slots in 5-minute units. The last terms that reach into the period decide: with
+    ``prorate`` it is cut where the bucket starts, ends or changes terms, and each part counts by its days; without it is
+    one part under those terms, whole. A pause between terms is in no part.
     """
-    last_day = cycle.last_day(period)
-    agreed = sorted((t for t in terms if t.starts_on <= last_day), key=lambda t: t.starts_on)
-    if not agreed:
-        return []
+    first, beyond = cycle.first_day(period), cycle.last_day(period) + _DAY
+    parts = []
+    for agreed, ends_on in _spans(terms):
+        starts, ends = max(agreed.starts_on, first), min(ends_on or beyond, beyond)
+        if starts < ends:
+            span = _slots(starts, ends, cycle=cycle, period=period, width=width)
+            if span[0] < span[1]:
+                parts.append(
+                    Segment(agreed, *span, fraction=Fraction((ends - starts).days, (beyond - first).days))
+                )
+    if not parts or parts[-1].terms.prorate:
+        return parts
+    pauses = [(a.to_slot, b.from_slot) for a, b in pairwise(parts) if a.to_slot < b.from_slot]
+    return [Segment(parts[-1].terms, parts[0].from_slot, parts[-1].to_slot, pauses=tuple(pauses))]
+
+
+def aggregation_text(terms: Terms) -> str:
+    """As people write it: the percentile as p95 or p99.9, every other by its name."""
+    if terms.percentile is None:
+        return terms.aggregation.value
+    return f"p{_plain(terms.percentile)}"
+
+
+def read_aggregation(text: str) -> tuple[Aggregation, Decimal | None]:
+    """The other way round. Raises ``ValueError`` with what it takes."""
+    if text in _NAMED:
+        return Aggregation(text), None
+    number = text[1:]
+    if text[:1] == "p" and number.isascii() and number.replace(".", "", 1).isdigit():
+        try:
+            percentile = Decimal(number)
+        except InvalidOperation:
+            percentile = Decimal(0)
+        places = len(number.partition(".")[2])
+        if 0 < percentile <= _PERCENT_MAX and places <= PERCENTILE_PLACES_MAX:
+            return Aggregation.PERCENTILE, percentile
+    raise ValueError(
+        f"an aggregation is {', '.join(_NAMED)}, or a percentile above 0 and at most 100 such as p95 or p99.9 "
+        f"with at most {PERCENTILE_PLACES_MAX} decimals"
+    )
+
+
+def _spans(terms: Sequence[Terms]) -> list[tuple[Terms, date | None]]:
+    """Each with the day on which it stops to hold, None for open; oldest first."""
+    agreed = sorted(terms, key=lambda t: t.starts_on)
+    found: list[tuple[Terms, date | None]] = []
+    for place, one in enumerate(agreed):
+        following = agreed[place + 1].starts_on if place + 1 < len(agreed) else None
+        ends = [day for day in (one.ends_on, following) if day is not None]
+        found.append((one, min(ends) if ends else None))
+    return found
+
+
+def _slots(starts: date, ends: date, *, cycle: Cycle, period: Period, width: int) -> tuple[int, int]:
     from_slot, to_slot = period.slots(width=width)
-    begins = first_slot(cycle.first_instant(agreed[0].starts_on), width=width)
-    if begins >= to_slot:
-        return []
-    return [Segment(terms=agreed[-1], from_slot=max(from_slot, begins), to_slot=to_slot)]
+    begins = first_slot(cycle.first_instant(starts), width=width)
+    stops = first_slot(cycle.first_instant(ends), width=width)
+    return max(from_slot, begins), min(to_slot, stops)
+
+
+def _tier(tier: object) -> Tier:
+    if isinstance(tier, Tier):
+        return tier
+    if isinstance(tier, dict):
+        return Tier(above=Decimal(str(tier["above"])), price=Decimal(str(tier["price"])))
+    raise ValueError(f"a tier has `above` and `price`, not {tier!r}")
+
+
+def _plain(number: Decimal) -> str:
+    """Without trailing zeros and never as a power of ten."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
