@@ -101,8 +101,12 @@ ROLES: Mapping[str, frozenset[str]] = MappingProxyType(
         f"{_V1}Inventory/ReviewBuckets": _OPERATE | _BILL,
     }
 )
+# What hosts that enrol or recover call: a token or the enrolled key proves who they are, there is no API key yet.
+ENROLMENT = frozenset(
+    {f"{_V1}Enrolment/Enrol", f"{_V1}Enrolment/BeginRecovery", f"{_V1}Enrolment/Recover"},
+)
 # Asked by probes that have no key; says only whether we serve.
-_OPEN = frozenset({"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"})
+_OPEN = ENROLMENT | {"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"}
 _REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 
 _BEARER = re.compile(r"bearer (ullage_[A-Za-z0-9_-]+)", re.IGNORECASE)
@@ -167,7 +171,7 @@ class KeyRing:
             )
         if not key.enabled:
             raise Unauthenticated(f"the API key {key.name} is disabled; ask an admin for another")
-        return Caller(key.name, key.role, key.client_id)
+        return Caller(key.name, key.role, key.client_id, key.id)
 
     async def _lookup(self, sha256: bytes) -> ApiKey | None:
         now = asyncio.get_running_loop().time()

@@ -11,6 +11,7 @@ class Caller:
     key_name: str
     role: str
     client_id: int | None = None
+    key_id: int | None = None
 
 
 _caller: ContextVar[Caller] = ContextVar("caller")
@@ -19,6 +20,11 @@ _caller: ContextVar[Caller] = ContextVar("caller")
 def current() -> Caller:
     """The caller of the method that is running. Raises ``LookupError`` outside a call by a person."""
     return _caller.get()
+
+
+def known() -> Caller | None:
+    """The caller, or None where no person called."""
+    return _caller.get(None)
 
 
 def become(caller: Caller) -> None:

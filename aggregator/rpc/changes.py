@@ -14,6 +14,7 @@ from collections.abc import Collection
 from aggregator.errors import Invalid, Unavailable
 from aggregator.store import news
 from aggregator.store.database import Database
+from aggregator.store.news import News
 from ullage.log import fields
 
 RETRY_SECONDS_FIRST = 0.5
@@ -25,8 +26,9 @@ _log = logging.getLogger(__name__)
 class Subscription:
     """An endless iterator of nouns; ends when the aggregator stops. A cancelled ``anext`` loses nothing."""
 
-    def __init__(self, nouns: frozenset[str]) -> None:
+    def __init__(self, nouns: frozenset[str], client_id: int | None) -> None:
         self._nouns = nouns
+        self._client_id = client_id
         self._pending: set[str] = set()
         self._news = asyncio.Event()
         self._ended = False
@@ -44,8 +46,16 @@ class Subscription:
             self._news.clear()
         return noun
 
-    def tell(self, nouns: Collection[str]) -> None:
+    def tell(self, told: News) -> None:
         """Adds what is of interest; a noun that waits already waits once."""
+        if self._client_id is None or self._client_id in told.clients:
+            self._add({told.noun})
+
+    def tell_all(self) -> None:
+        """Everything of interest counts as changed."""
+        self._add(self._nouns)
+
+    def _add(self, nouns: Collection[str]) -> None:
         self._pending |= self._nouns.intersection(nouns)
         if self._pending:
             self._news.set()
@@ -80,12 +90,15 @@ class Changes:
         for subscription in list(self._subscriptions):
             subscription.end()
 
-    def subscribe(self, nouns: Collection[str]) -> Subscription:
-        """What changes from now on among ``nouns``, all when empty. Raises ``Invalid`` for a word that is none."""
+    def subscribe(self, nouns: Collection[str], *, client_id: int | None = None) -> Subscription:
+        """What changes from now on among ``nouns``, all when empty, and of one client alone where that is named.
+
+        Raises ``Invalid`` for a word that is no noun.
+        """
         unknown = sorted(set(nouns) - news.NOUNS)
         if unknown:
             raise Invalid("nouns", f"{unknown[0]!r} cannot change; known are {', '.join(sorted(news.NOUNS))}")
-        subscription = Subscription(frozenset(nouns) or news.NOUNS)
+        subscription = Subscription(frozenset(nouns) or news.NOUNS, client_id)
         if self._stopped:
             subscription.end()
         self._subscriptions.add(subscription)
@@ -97,14 +110,14 @@ class Changes:
         while True:
             try:
                 async with contextlib.aclosing(news.listen(self._db)) as heard:
-                    async for noun in heard:
+                    async for told in heard:
                         wait = RETRY_SECONDS_FIRST
                         if lost:
                             lost = False
                             _log.info("listening for changes again")
-                            self._tell(news.NOUNS)
-                        elif noun:
-                            self._tell([noun])
+                            self._tell(None)
+                        elif told is not None:
+                            self._tell(told)
             except Unavailable as error:
                 if not lost:
                     _log.warning("not listening for changes, trying again", extra=fields(reason=str(error)))
@@ -115,6 +128,10 @@ class Changes:
             await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 - spreads retries, keeps no secret
             wait = min(2 * wait, RETRY_SECONDS_MAX)
 
-    def _tell(self, nouns: Collection[str]) -> None:
+    def _tell(self, told: News | None) -> None:
+        """None: everything counts as changed. A method of its own, so that no loop goes on holding a subscription."""
         for subscription in list(self._subscriptions):
-            subscription.tell(nouns)
+            if told is None:
+                subscription.tell_all()
+            else:
+                subscription.tell(told)

@@ -8,16 +8,16 @@ import contextlib
 import inspect
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
 import grpc
 import grpc.aio
 
 from aggregator.errors import Conflict, Denied, Invalid, NotFound, Unavailable
-from aggregator.rpc import access
+from aggregator.rpc import access, caller
 from aggregator.rpc.access import KeyRing, Unauthenticated
-from aggregator.rpc.caller import become
+from aggregator.store.database import acting
 from ullage.channel import KEEPALIVE_SECONDS, KEEPALIVE_TIMEOUT_SECONDS, MESSAGE_BYTES_MAX
 from ullage.log import fields
 
@@ -26,6 +26,7 @@ CONNECTION_GRACE_SECONDS = 30
 STREAMS_PER_CONNECTION_MAX = 100
 CALLS_AT_ONCE_MAX = 10_000
 DETAIL_CHARACTERS_MAX = 1_000
+REQUEST_ID_BYTES = 8
 
 OPTIONS: tuple[tuple[str, int], ...] = (
     # Otherwise a second aggregator on the same port takes half of the connections and nobody is told.
@@ -78,9 +79,9 @@ def admit_people(ring: KeyRing) -> Admit:
     async def admit(method: str, context: Context) -> None:
         if access.is_open(method):
             return
-        caller = await ring.caller(context.invocation_metadata() or ())
-        access.check_role(method, caller.role)
-        become(caller)
+        who = await ring.caller(context.invocation_metadata() or ())
+        access.check_role(method, who.role)
+        caller.become(who)
 
     return admit
 
@@ -111,7 +112,8 @@ class Guard(grpc.aio.ServerInterceptor):
         async def answer(request: Any, context: Context) -> Any:
             async def call() -> Any:
                 await self._admit(method, context)
-                return await inner(request, context)
+                with _acting(method):
+                    return await inner(request, context)
 
             return await _mapped(method, context, call)
 
@@ -133,10 +135,11 @@ class Guard(grpc.aio.ServerInterceptor):
                     await inner(request, context)
                     return
                 replies: AsyncIterator[Any]
-                async with contextlib.aclosing(inner(request, context)) as replies:
-                    async for reply in replies:
-                        await self._admit(method, context)
-                        await context.write(reply)
+                with _acting(method):
+                    async with contextlib.aclosing(inner(request, context)) as replies:
+                        async for reply in replies:
+                            await self._admit(method, context)
+                            await context.write(reply)
 
             await _mapped(method, context, call)
 
@@ -146,6 +149,18 @@ class Guard(grpc.aio.ServerInterceptor):
             else grpc.unary_stream_rpc_method_handler
         )
         return make(answer, handler.request_deserializer, handler.response_serializer)
+
+
+@contextlib.contextmanager
+def _acting(method: str) -> Iterator[None]:
+    """What a person's call changes is written down as that person's; an agent's call says itself who acts."""
+    who = caller.known()
+    if who is None:
+        yield
+        return
+    act = method.removeprefix("/ullage.v1.")
+    with acting(who.key_name, act=act, key_id=who.key_id, request_id=secrets.token_hex(REQUEST_ID_BYTES)):
+        yield
 
 
 async def _mapped(method: str, context: Context, call: Callable[[], Awaitable[_T]]) -> _T:

@@ -1,11 +1,13 @@
 """The connection pool, and the four ways in which every other store module runs a statement.
 
-Responsible for how sessions are set up (UTC, names) and for turning "the server is away" into ``Unavailable``. Knows no
-table.
+Responsible for how sessions are set up (UTC, names), for telling the database who acts (its triggers write the audit log),
+and for turning "the server is away" into ``Unavailable``. Knows no table.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, LiteralString, Self, TypeVar
 
 from psycopg import AsyncConnection, InterfaceError, OperationalError, ProgrammingError
@@ -13,7 +15,10 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+import sql
 from aggregator.errors import Invalid, Unavailable
+
+_Q = sql.queries("audit")
 
 Params = Mapping[str, Any] | Sequence[Any] | None
 Connection = AsyncConnection[tuple[Any, ...]]
@@ -21,6 +26,32 @@ T = TypeVar("T")
 
 CONNECTIONS_MAX = 12
 CHECKOUT_SECONDS_MAX = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Actor:
+    name: str
+    key_id: int | None
+    request_id: str
+    act: str
+
+
+_actor: ContextVar[_Actor | None] = ContextVar("actor", default=None)
+
+
+@contextmanager
+def acting(actor: str, *, act: str, key_id: int | None = None, request_id: str = "") -> Iterator[None]:
+    """What transactions that begin in the block change is written down as done by ``actor``.
+
+    ``actor`` is a key's name, job:<name>, or another word for a part of the program; ``act`` says what it does
+    (Inventory/AssignAssets, provisioning, undo 17). Blocks may be nested, the innermost counts. Outside of all blocks the
+    database writes down its own user, as for whoever came past the aggregator.
+    """
+    token = _actor.set(_Actor(actor, key_id, request_id, act))
+    try:
+        yield
+    finally:
+        _actor.reset(token)
 
 
 class Database:
@@ -55,12 +86,14 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """One transaction: committed when the block ends, rolled back when it raises.
+        """One transaction: committed when the block ends, rolled back when it raises; done by who is ``acting``.
 
         Raises ``Unavailable`` where the server went away, which leaves open whether a commit under way took effect.
         """
         try:
             async with self._pool.connection() as conn:
+                if (actor := _actor.get()) is not None:
+                    await conn.execute(_Q["act_as"], _settings(actor))
                 yield conn
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise Unavailable("the database is away or busy; try again in a moment") from error
@@ -76,6 +109,15 @@ class Database:
             ) from error
         async with conn:
             yield conn
+
+
+def _settings(actor: _Actor) -> dict[str, str]:
+    return {
+        "actor": actor.name,
+        "key_id": "" if actor.key_id is None else str(actor.key_id),
+        "request_id": actor.request_id,
+        "act": actor.act,
+    }
 
 
 def session_dsn(dsn: str) -> str:

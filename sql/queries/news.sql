@@ -1,5 +1,5 @@
 -- name: announce
-select pg_notify(%(channel)s, %(noun)s)
+select pg_notify(%(channel)s, %(payload)s)
 
 -- name: listen
 listen ullage_change
