@@ -1,0 +1,208 @@
+"""What series are about worth in the time that can still be billed: loads totals and prices, and asks the domain."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+import sql
+from aggregator.domain.estimate import Price, SeriesTotals, slots_between, window_slot, worth
+from aggregator.domain.period import Cycle
+from aggregator.domain.quantity import Unit
+from aggregator.domain.slot import slot_of
+from aggregator.store.database import Connection, fetch_all, fetch_one
+
+_Q = sql.queries("estimate")
+_NOBODY = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesEstimate:
+    """What a series' usage is about worth, and whose it would be.
+
+    ``money`` is None where no price was found; ``readings`` are the stored ones that it is made of. Without a client the
+    currency is that of most clients.
+    """
+
+    series_id: int
+    client_id: int | None
+    currency: str | None
+    money: Decimal | None
+    readings: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    series_id: int
+    source_type_id: int
+    unit_type_id: int
+    client_id: int | None
+    bucket_id: int | None
+
+    @property
+    def kind(self) -> tuple[int, int, int]:
+        return self.client_id or _NOBODY, self.source_type_id, self.unit_type_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    id: int
+    kind: str
+    divisor: int
+    per: str
+    precision: int
+    slot_minutes: int
+
+    @property
+    def unit(self) -> Unit:
+        return Unit(
+            kind=self.kind,
+            divisor=self.divisor,
+            per=self.per,
+            precision=self.precision,
+            slot_minutes=self.slot_minutes,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Currency:
+    currency: str
+    currency_digits: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Client(_Currency):
+    id: int
+    time_zone: str
+    cycle_unit: str
+    cycle_count: int
+    cycle_anchor: date
+    finalised_slot: int
+
+    def window(self, now: datetime) -> int:
+        cycle = Cycle(self.cycle_unit, self.cycle_count, self.cycle_anchor, self.time_zone)
+        return window_slot(now=now, finalised_slot=self.finalised_slot, cycle=cycle)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _BucketPrice(Price):
+    bucket_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _KindPrice(Price):
+    client_id: int
+    source_type_id: int
+    unit_type_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Totals:
+    series_id: int
+    total: Decimal
+    high: int
+    last: int
+    readings: int
+
+    @property
+    def of_slots(self) -> SeriesTotals:
+        return SeriesTotals(total=int(self.total), high=self.high, last=self.last)
+
+
+async def estimate(
+    conn: Connection, series_ids: Sequence[int], *, now: datetime
+) -> Mapping[int, SeriesEstimate]:
+    """What the usage of each series costs since its client's open period (nobody's: the calendar month) began.
+
+    A bound series is priced by its bucket's terms, another by those of a bucket of its kind or a template. Ids that do not
+    exist are left out.
+    """
+    params = {"series": list(series_ids), "slot": slot_of(now)}
+    asked = await fetch_all(conn, _Asked, _Q["series"], params)
+    return {
+        one.series_id: found for one, found in zip(asked, await _estimates(conn, asked, now=now), strict=True)
+    }
+
+
+async def price_in(
+    conn: Connection, pairs: Sequence[tuple[int, int]], *, now: datetime
+) -> Mapping[tuple[int, int], SeriesEstimate]:
+    """The same for pairs of series and bucket: what each series would cost if it were bound to that bucket."""
+    params = {"series": [series for series, _ in pairs], "buckets": [bucket for _, bucket in pairs]}
+    asked = await fetch_all(conn, _Asked, _Q["priced_in"], params)
+    found = await _estimates(conn, asked, now=now)
+    return {(one.series_id, one.bucket_id or 0): value for one, value in zip(asked, found, strict=True)}
+
+
+async def _estimates(conn: Connection, asked: Sequence[_Asked], *, now: datetime) -> list[SeriesEstimate]:
+    ids = list({one.client_id for one in asked if one.client_id is not None})
+    clients = {row.id: row for row in await fetch_all(conn, _Client, _Q["clients"], {"clients": ids})}
+    usual = await fetch_one(conn, _Currency, _Q["usual_currency"])
+    units = {row.id: row.unit for row in await fetch_all(conn, _Unit, _Q["units"])}
+    windows = {client_id: client.window(now) for client_id, client in clients.items()}
+    months = window_slot(now=now, finalised_slot=0, cycle=None)
+    of_bucket = await _bucket_prices(conn, asked, now=now)
+    of_kind = await _kind_prices(
+        conn, [one for one in asked if one.bucket_id not in of_bucket], clients, usual
+    )
+    from_slots = [windows.get(one.client_id or _NOBODY, months) for one in asked]
+    totals = await _totals(conn, asked, from_slots, now=now)
+    found = []
+    for one, from_slot in zip(asked, from_slots, strict=True):
+        of = clients.get(one.client_id or _NOBODY) or usual
+        price = of_bucket.get(one.bucket_id or _NOBODY) or of_kind.get(one.kind)
+        row = totals.get((one.series_id, from_slot))
+        money = None
+        if of is not None and price is not None:
+            unit = units[one.unit_type_id]
+            slots = slots_between(from_slot, now=now, width=unit.width)
+            digits = of.currency_digits
+            money = worth(row and row.of_slots, price, unit=unit, slots=slots, currency_digits=digits)
+        found.append(
+            SeriesEstimate(
+                one.series_id,
+                one.client_id,
+                of.currency if of else None,
+                money,
+                row.readings if row else 0,
+            )
+        )
+    return found
+
+
+async def _bucket_prices(conn: Connection, asked: Iterable[_Asked], *, now: datetime) -> dict[int, Price]:
+    buckets = list({one.bucket_id for one in asked if one.bucket_id is not None})
+    rows = await fetch_all(conn, _BucketPrice, _Q["bucket_prices"], {"buckets": buckets, "now": now})
+    return {row.bucket_id: row for row in rows}
+
+
+async def _kind_prices(
+    conn: Connection, asked: Iterable[_Asked], clients: Mapping[int, _Client], usual: _Currency | None
+) -> dict[tuple[int, int, int], Price]:
+    kinds = list({one.kind for one in asked})
+    currencies = [clients.get(client_id) or usual for client_id, _, _ in kinds]
+    params = {
+        "clients": [client_id for client_id, _, _ in kinds],
+        "sources": [source for _, source, _ in kinds],
+        "units": [unit for _, _, unit in kinds],
+        "currencies": [one.currency if one else None for one in currencies],
+    }
+    rows = await fetch_all(conn, _KindPrice, _Q["kind_prices"], params)
+    return {(row.client_id, row.source_type_id, row.unit_type_id): row for row in rows}
+
+
+async def _totals(
+    conn: Connection, asked: Sequence[_Asked], from_slots: Sequence[int], *, now: datetime
+) -> dict[tuple[int, int], _Totals]:
+    """By series and where its window begins: one series may be asked for several clients."""
+    found: dict[tuple[int, int], _Totals] = {}
+    by_window: dict[int, list[int]] = {}
+    for one, from_slot in zip(asked, from_slots, strict=True):
+        by_window.setdefault(from_slot, []).append(one.series_id)
+    # Clients mostly share their windows: a month of the same zone.
+    for from_slot, series in by_window.items():
+        distinct = list(dict.fromkeys(series))
+        params = {"series": distinct, "from_slots": [from_slot] * len(distinct), "slot": slot_of(now)}
+        for row in await fetch_all(conn, _Totals, _Q["totals"], params):
+            found[row.series_id, from_slot] = row
+    return found
