@@ -31,6 +31,16 @@ def name(field: str, text: str) -> str:
     return cleaned
 
 
+def text(field: str, given: str, *, characters_max: int) -> str:
+    """One line in the caller's words, normalised, without spaces around it; may be empty."""
+    cleaned = unicodedata.normalize("NFC", given).strip()
+    if len(cleaned) > characters_max:
+        raise Invalid(field, f"has {len(cleaned)} characters; shorten it to {characters_max}")
+    if any(unicodedata.category(character).startswith("C") for character in cleaned):
+        raise Invalid(field, "must not contain control or formatting characters; write it in one line")
+    return cleaned
+
+
 def day(field: str, text: str) -> date:
     """A day written like 2026-01-31."""
     try:
