@@ -25,6 +25,8 @@ alter table agent
     add column public_key bytea,
     -- Moved by every issue and renewal; a certificate names its own.
     add column generation bigint not null default 0,
+    -- Certificates of an older generation are refused: somebody enrolled the agent anew, on another host or with another key.
+    add column generation_min bigint not null default 0,
     add column certificate_until timestamptz,
     add column retired_at timestamptz,
     -- Why it is held or revoked, in words.
@@ -39,5 +41,29 @@ create table certificate (
     not_after  timestamptz not null,
     -- enrol, renew, recover or by-hand.
     way        text not null check (way in ('enrol', 'renew', 'recover', 'by-hand')),
+    -- SHA-256 of the authority's certificate, in hex: what keeps an old authority from going.
+    authority  text not null,
     unique (agent_id, generation)
 );
+
+-- From which boots an agent was seen, and with which certificate at most: a boot never comes back after the next one has
+-- begun, and an older certificate never after a newer one was used elsewhere. Where one does, two hosts have one identity.
+create table agent_boot (
+    agent_id   bigint not null references agent,
+    boot_id    text not null,
+    generation bigint not null,
+    first_at   timestamptz not null,
+    last_at    timestamptz not null,
+    primary key (agent_id, boot_id)
+);
+
+-- What an agent whose certificate has expired is to sign; each can be used once.
+create table recovery_nonce (
+    sha256     bytea primary key,
+    agent_id   bigint not null references agent,
+    expires_at timestamptz not null
+);
+
+create index recovery_nonce_expiry on recovery_nonce (expires_at);
+create index agent_by_sort_name on agent (lower(name) collate "C", id);
+create index certificate_ends on certificate (not_after);
