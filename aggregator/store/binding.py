@@ -80,6 +80,13 @@ class _HeldRow(Held):
 
 
 @dataclass(frozen=True, slots=True)
+class _PauseRow:
+    asset_id: int
+    from_slot: int
+    to_slot: int
+
+
+@dataclass(frozen=True, slots=True)
 class _RuleRow:
     id: int
     client_id: int
@@ -141,6 +148,10 @@ async def load_assets(conn: Connection, ids: Sequence[int]) -> list[Asset]:
     rows = await fetch_all(conn, _AssetRow, _Q["assets"], asked)
     assignments = _by_owner(await fetch_all(conn, _HeldRow, _Q["assignments"], asked))
     bindings = _by_owner(await fetch_all(conn, _HeldRow, _Q["bindings"], asked))
+    paused: dict[int, list[Span]] = defaultdict(list)
+    for pause in await fetch_all(conn, _PauseRow, _Q["pauses"], asked):
+        span = Span(owner_id=0, from_slot=pause.from_slot, to_slot=pause.to_slot)
+        paused[pause.asset_id].append(span)
     series: dict[int, list[Series]] = defaultdict(list)
     for one in await fetch_all(conn, _SeriesRow, _Q["series"], asked):
         series[one.asset_id].append(
@@ -154,6 +165,7 @@ async def load_assets(conn: Connection, ids: Sequence[int]) -> list[Asset]:
             by_hand=row.assigned_by_hand,
             assignments=assignments.get(row.id, ()),
             series=series.get(row.id, ()),
+            paused=paused.get(row.id, ()),
         )
         for row in rows
         if not row.left_alone

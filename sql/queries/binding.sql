@@ -17,14 +17,15 @@ select id from asset where id = any(%(assets)s::bigint[]) order by id for update
 -- name: left_alone
 select id
 from asset
-where id = any(%(assets)s::bigint[]) and (not enabled or disregarded_at is not null)
+where id = any(%(assets)s::bigint[]) and (not enabled or disregarded_at is not null or merged_into is not null)
 order by id
 
 -- name: assets
--- `left_alone`: disabled or disregarded; what it is bound to was settled when that was done.
+-- `left_alone`: disabled, disregarded or merged; what it is bound to was settled when that was done.
 select
     a.id, a.source_type_id, t.name as source_type, a.external_id, a.name, a.address, a.labels,
-    g.name as agent, g.site, a.assigned_by_hand, not a.enabled or a.disregarded_at is not null as left_alone
+    g.name as agent, g.site, a.assigned_by_hand,
+    not a.enabled or a.disregarded_at is not null or a.merged_into is not null as left_alone
 from asset as a
 join source_type as t on t.id = a.source_type_id
 join agent as g on g.id = a.agent_id
@@ -33,6 +34,10 @@ order by a.id
 
 -- name: series
 select id, asset_id, unit_type_id from series where asset_id = any(%(assets)s::bigint[]) order by id
+
+-- name: pauses
+-- When filters bind nothing of them.
+select asset_id, from_slot, to_slot from asset_pause where asset_id = any(%(assets)s::bigint[])
 
 -- name: assignments
 select id, asset_id as of_id, client_id as owner_id, from_slot, to_slot, rule_id, false as by_hand

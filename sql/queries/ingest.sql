@@ -56,7 +56,7 @@ select id, name, kind, slot_minutes from unit_type
 -- How many series the agent brought, and in which widths of slot.
 select count(*) as series, coalesce(array_agg(distinct u.slot_minutes), '{}') as widths
 from asset a
-join series s on s.asset_id = a.id
+join series s on coalesce(s.merged_from, s.asset_id) = a.id
 join unit_type u on u.id = s.unit_type_id
 where a.agent_id = %(agent_id)s
 
@@ -92,9 +92,10 @@ join held using (id)
 where a.id = k.id
 
 -- name: find_series
+-- By the asset of which they were reported, also where that was merged into another.
 select k.n, s.id
 from unnest(%(asset_ids)s::bigint[], %(unit_type_ids)s::smallint[]) with ordinality k (asset_id, unit_type_id, n)
-join series s using (asset_id, unit_type_id)
+join series s on coalesce(s.merged_from, s.asset_id) = k.asset_id and s.unit_type_id = k.unit_type_id
 
 -- name: create_series
 -- Flags the assets, those too that are flagged: a rebind under way has not seen the series and is about to clear the flag.
