@@ -10,12 +10,19 @@ from aggregator.store import binding
 from aggregator.store.database import Connection, Database
 from aggregator.store.news import announce
 
-ASSETS_PER_TRANSACTION_MAX = 500
+# Large enough that what decides about them, which is read anew each time, costs less than they do.
+ASSETS_PER_TRANSACTION_MAX = 5_000
 
 
-async def rebind(db: Database) -> dict[str, int]:
-    """Does all that is flagged; returns how many assets, and how many assignments and bindings changed."""
+async def rebind(db: Database, *, everything: bool = False) -> dict[str, int]:
+    """Does all that is flagged; returns how many assets, and how many assignments and bindings changed.
+
+    With ``everything`` all assets are looked at, flagged or not: it proves that nothing was missed.
+    """
     counts = {"assets": 0, "assignments": 0, "bindings": 0}
+    if everything:
+        async with db.transaction() as conn:
+            await binding.flag_everything(conn)
     while True:
         async with db.transaction() as conn:
             await binding.share_rules(conn)
@@ -40,8 +47,9 @@ async def rebind_assets(
     The caller holds the rules (``share_rules``) and the assets. ``decide`` may put a decision by hand before the rules;
     ``also`` are clients that it may name.
     """
-    world = await binding.load_world(conn, assets, also=also)
-    plans = {asset.id: decide(asset, world) for asset in await binding.load_assets(conn, assets)}
+    loaded = await binding.load_assets(conn, assets)
+    world = await binding.load_world(conn, assets, also=also, assets=loaded)
+    plans = {asset.id: decide(asset, world) for asset in loaded}
     assignments, bindings = await binding.save(conn, plans)
     await binding.clear_flags(conn, assets)
     if assignments or bindings:

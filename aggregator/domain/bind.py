@@ -6,11 +6,15 @@ bindings by hand stay; among filters the higher priority wins, then the older bu
 time is ever changed: what is there is kept, and nothing is added.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime
 
-from aggregator.domain.match import Facts, Matcher
-from aggregator.domain.slot import OPEN_SLOT
+from aggregator.domain.choice import Choice
+from aggregator.domain.match import Facts, Matcher, Need
+from aggregator.domain.slot import OPEN_SLOT, first_slot
+
+_NEEDS_NOTHING: Sequence[Sequence[Need]] = ((),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +47,19 @@ class Rule:
     client_id: int
     priority: int
     fits: Matcher
+    needs: Sequence[Sequence[Need]] = _NEEDS_NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bucket:
-    """A bucket as binding sees it. ``from_slot``: where its first terms start. Ids grow with age."""
+    """A bucket as binding sees it. ``spans``: the slots in which its terms hold (``agreed``). Ids grow with age."""
 
     id: int
     client_id: int
     source_type_id: int
     unit_type_id: int
     priority: int
-    enabled: bool
-    from_slot: int
+    spans: Sequence[tuple[int, int]]
     fits: Matcher
 
 
@@ -70,7 +74,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
-    """An asset with what is stored of it. ``by_hand``: somebody decided whose it is, rules leave it alone."""
+    """An asset with what is stored of it. ``by_hand``: somebody decided whose it is, rules leave it alone.
+
+    ``paused``: time for which filters bind nothing of it, because it was disabled, disregarded or suppressed then.
+    """
 
     id: int
     source_type_id: int
@@ -78,6 +85,7 @@ class Asset:
     by_hand: bool = False
     assignments: Sequence[Held] = ()
     series: Sequence[Series] = ()
+    paused: Sequence[Span] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +94,18 @@ class World:
 
     ``finalised``: per client the slot before which its usage is billed for good. ``buckets``: per client.
     ``owners``: per bucket its client, also of buckets that existing bindings name. What is not named here is unknown,
-    and what belongs to somebody unknown is left as it is.
+    and what belongs to somebody unknown is left as it is. ``choice``: an index over the rules, where there are many.
     """
 
     finalised: Mapping[int, int]
     rules: Sequence[Rule] = ()
     buckets: Mapping[int, Sequence[Bucket]] = field(default_factory=dict)
     owners: Mapping[int, int] = field(default_factory=dict)
+    choice: Choice[Rule] | None = field(default=None, repr=False, compare=False)
+
+    def rule_for(self, facts: Facts) -> Rule | None:
+        """The rule that decides about such an asset."""
+        return first_rule(facts, self.rules if self.choice is None else self.choice.possible(facts))
 
     def finalised_of_bucket(self, bucket_id: int) -> int:
         """Before this slot nothing may change in the bucket; never, for an unknown one."""
@@ -141,7 +154,7 @@ def wanted_assignments(asset: Asset, world: World) -> list[Span]:
     """Whose the asset should be; what somebody decided by hand stays as it is."""
     if asset.by_hand:
         return list(asset.assignments)
-    rule = first_rule(asset.facts, world.rules)
+    rule = world.rule_for(asset.facts)
     if rule is None:
         return _reassigned(asset, world, client_id=None, rule_id=None)
     return _reassigned(asset, world, client_id=rule.client_id, rule_id=rule.id)
@@ -159,17 +172,22 @@ def candidates(asset: Asset, world: World, *, assignments: Iterable[Span]) -> li
         bucket
         for client_id in {span.owner_id for span in assignments}
         for bucket in world.buckets.get(client_id, ())
-        if bucket.enabled and bucket.source_type_id == asset.source_type_id and bucket.fits(asset.facts)
+        if bucket.source_type_id == asset.source_type_id and bucket.fits(asset.facts)
     ]
     return sorted(fitting, key=lambda bucket: (-bucket.priority, bucket.id))
 
 
 def wanted_bindings(
-    series: Series, world: World, *, buckets: Iterable[Bucket], assignments: Iterable[Span]
+    series: Series,
+    world: World,
+    *,
+    buckets: Iterable[Bucket],
+    assignments: Iterable[Span],
+    paused: Sequence[Span] = (),
 ) -> list[Span]:
     """Where a series should be counted, bindings by hand included, without overlap and in order of time.
 
-    ``buckets``: ``candidates`` of its asset.
+    ``buckets``: ``candidates`` of its asset; ``paused``: its asset's.
     """
     spans: list[Span] = [span for span in series.bindings if span.by_hand]
     for span in series.bindings:
@@ -179,13 +197,40 @@ def wanted_bindings(
     for bucket in buckets:
         if bucket.unit_type_id != series.unit_type_id:
             continue
-        start = max(bucket.from_slot, world.finalised[bucket.client_id])
+        finalised = world.finalised[bucket.client_id]
         for assignment in assignments:
-            if assignment.owner_id == bucket.client_id:
+            if assignment.owner_id != bucket.client_id:
+                continue
+            for start, end in bucket.spans:
                 spans += _free(
-                    spans, bucket.id, from_slot=max(start, assignment.from_slot), to_slot=assignment.to_slot
+                    [*spans, *paused],
+                    bucket.id,
+                    from_slot=max(start, finalised, assignment.from_slot),
+                    to_slot=min(end, assignment.to_slot),
                 )
     return _merged(spans)
+
+
+def agreed(
+    terms: Iterable[tuple[date, date | None]], *, first_instant: Callable[[date], datetime], width: int
+) -> tuple[tuple[int, int], ...]:
+    """The slots in which dated terms hold, as spans apart from one another, oldest first.
+
+    ``terms``: first day and the first on which they do not hold any more (None: until the next start, or open), both of
+    the client's calendar, whose midnights ``first_instant`` knows. ``width`` is that of the unit type's slots.
+    """
+    spans: list[tuple[int, int]] = []
+    ordered = sorted(terms, key=lambda span: span[0])
+    for place, (starts_on, ends_on) in enumerate(ordered):
+        following = ordered[place + 1][0] if place + 1 < len(ordered) else None
+        ends = min((day for day in (ends_on, following) if day is not None), default=None)
+        start = first_slot(first_instant(starts_on), width=width)
+        end = OPEN_SLOT if ends is None else first_slot(first_instant(ends), width=width)
+        if spans and spans[-1][1] == start:
+            spans[-1] = (spans[-1][0], end)
+        elif start < end:
+            spans.append((start, end))
+    return tuple(spans)
 
 
 def difference(held: Sequence[Held], wanted: Sequence[Span]) -> Change:
@@ -206,7 +251,8 @@ def _plan(asset: Asset, world: World, assignments: Sequence[Span]) -> Plan:
     buckets = candidates(asset, world, assignments=assignments)
     changes = {
         series.id: difference(
-            series.bindings, wanted_bindings(series, world, buckets=buckets, assignments=assignments)
+            series.bindings,
+            wanted_bindings(series, world, buckets=buckets, assignments=assignments, paused=asset.paused),
         )
         for series in asset.series
     }

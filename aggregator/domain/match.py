@@ -18,6 +18,8 @@ CONDITIONS_MAX = 20
 FIELDS = ("source_type", "external_id", "name", "address", "agent", "site")
 LABEL_PREFIX = "label:"
 LABEL_KEY_CHARACTERS_MAX = 128
+_GLOB_SIGNS = "*?["
+_REGEX_SIGNS = "\\.^$*+?()[]{}|"
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -80,6 +82,18 @@ class Facts:
 Matcher = Callable[[Facts], bool]
 
 
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What must be so for a condition to hold: the field's value is ``text``, or (not ``whole``) begins with it.
+
+    Cheap to look up, in an index or by the database, before the condition itself is asked.
+    """
+
+    field: str
+    text: str
+    whole: bool
+
+
 def compile_filters(filters: Sequence[Filter]) -> Matcher:
     """Whether an asset fits at least one of the filters; without a filter every asset does.
 
@@ -101,6 +115,52 @@ def compile_conditions(conditions: Sequence[Condition]) -> Matcher:
     return lambda facts: all(test(facts) for test in tests)
 
 
+def needs(filters: Sequence[Filter]) -> tuple[tuple[Need, ...], ...]:
+    """Per filter what any asset that fits it must have; an empty tuple where nothing can be said.
+
+    Without a filter one alternative that needs nothing, as ``compile_filters`` takes it.
+    """
+    if not filters:
+        return ((),)
+    return tuple(
+        tuple(need for condition in one.conditions if (need := _need(condition)) is not None)
+        for one in filters
+    )
+
+
+def _need(condition: Condition) -> Need | None:
+    name, pattern = condition.field, condition.pattern
+    if condition.operator is Operator.EQUALS:
+        return Need(name, pattern, whole=True)
+    if condition.operator is Operator.CIDR:
+        return None
+    text = _glob_prefix(pattern) if condition.operator is Operator.GLOB else _regex_prefix(pattern)
+    return Need(name, text, whole=False) if text else None
+
+
+def _glob_prefix(pattern: str) -> str:
+    ends = [at for at, char in enumerate(pattern) if char in _GLOB_SIGNS]
+    return pattern[: ends[0]] if ends else pattern
+
+
+def _regex_prefix(pattern: str) -> str:
+    """The plain characters that a regex begins with; empty when there is any doubt."""
+    if "|" in pattern:
+        return ""
+    text, at = "", 1 if pattern.startswith("^") else 0
+    while at < len(pattern):
+        char = pattern[at]
+        if char == "\\" and at + 1 < len(pattern) and not pattern[at + 1].isalnum():
+            at += 1
+            char = pattern[at]
+        elif char in _REGEX_SIGNS:
+            break
+        text += char
+        at += 1
+    # What follows may say that the last one need not be there.
+    return text[:-1] if pattern[at : at + 1] in {"*", "?", "{"} else text
+
+
 def _compile(condition: Condition) -> Matcher:
     name, pattern = condition.field, condition.pattern
     _check_text("field", name)
@@ -119,8 +179,10 @@ def _compile(condition: Condition) -> Matcher:
         accepts = _range(pattern)
     elif condition.operator is Operator.EQUALS:
         accepts = pattern.__eq__
+    elif condition.operator is Operator.GLOB:
+        accepts = _glob(pattern)
     else:
-        accepts = _expression(_from_glob(pattern) if condition.operator is Operator.GLOB else pattern)
+        accepts = _expression(pattern)
 
     def test(facts: Facts) -> bool:
         value = facts.value(name)
@@ -145,6 +207,20 @@ def _check_field(name: str) -> None:
         )
     if len(key) > LABEL_KEY_CHARACTERS_MAX:
         raise PatternError("field", f"the label's key is longer than {LABEL_KEY_CHARACTERS_MAX} characters")
+
+
+def _glob(pattern: str) -> Callable[[str], bool]:
+    """The commonest globs, text with stars at its ends, without an expression: they take less time and no memory."""
+    inner = pattern.strip("*")
+    if any(char in inner for char in _GLOB_SIGNS) or "?" in pattern:
+        return _expression(_from_glob(pattern))
+    if inner == pattern:
+        return pattern.__eq__
+    if pattern.startswith("*") and pattern.endswith("*"):
+        return lambda value: inner in value
+    if pattern.startswith("*"):
+        return lambda value: value.endswith(inner)
+    return lambda value: value.startswith(inner)
 
 
 def _expression(pattern: str) -> Callable[[str], bool]:

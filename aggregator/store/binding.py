@@ -3,35 +3,20 @@
 Turns rows into what ``domain/bind.py`` asks for and back into arrays; decides nothing.
 """
 
-import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, LiteralString
 
 import sql
-from aggregator.domain.bind import Asset, Bucket, Change, Held, Plan, Rule, Series, Span, World
-from aggregator.domain.match import (
-    Condition,
-    Facts,
-    Filter,
-    Matcher,
-    Operator,
-    PatternError,
-    compile_conditions,
-    compile_filters,
-)
-from aggregator.domain.period import Cycle
-from aggregator.domain.slot import UNIT, first_slot
+from aggregator.domain.bind import Asset, Bucket, Change, Held, Plan, Series, Span, World, first_rule
+from aggregator.domain.choice import Choice
+from aggregator.domain.match import Facts
+from aggregator.store import rules
 from aggregator.store.database import Connection, execute, fetch_all
-from ullage.log import fields
 
 _Q = sql.queries("binding")
-_log = logging.getLogger(__name__)
-_UNIT_MINUTES = int(UNIT.total_seconds()) // 60
-
-Conditions = Sequence[Mapping[str, str]]
+_R = sql.queries("rules")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,53 +53,15 @@ class _AssetRow:
 
 
 @dataclass(frozen=True, slots=True)
-class _SeriesRow:
-    id: int
-    asset_id: int
-    unit_type_id: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _HeldRow(Held):
-    of_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class _PauseRow:
-    asset_id: int
-    from_slot: int
-    to_slot: int
-
-
-@dataclass(frozen=True, slots=True)
-class _RuleRow:
-    id: int
-    client_id: int
-    priority: int
-    conditions: Conditions
-
-
-@dataclass(frozen=True, slots=True)
 class _ClientRow:
     id: int
     finalised_slot: int
 
 
 @dataclass(frozen=True, slots=True)
-class _BucketRow:
+class _OwnerRow:
     id: int
     client_id: int
-    source_type_id: int
-    unit_type_id: int
-    priority: int
-    enabled: bool
-    slot_minutes: int
-    time_zone: str
-    cycle_unit: str
-    cycle_count: int
-    cycle_anchor: date
-    starts_on: date
-    filters: Sequence[Conditions]
 
 
 async def share_rules(conn: Connection) -> None:
@@ -146,16 +93,12 @@ async def load_assets(conn: Connection, ids: Sequence[int]) -> list[Asset]:
     """Locked assets with their series, assignments and bindings; disabled and disregarded ones are left out."""
     asked = {"assets": list(ids)}
     rows = await fetch_all(conn, _AssetRow, _Q["assets"], asked)
-    assignments = _by_owner(await fetch_all(conn, _HeldRow, _Q["assignments"], asked))
-    bindings = _by_owner(await fetch_all(conn, _HeldRow, _Q["bindings"], asked))
-    paused: dict[int, list[Span]] = defaultdict(list)
-    for pause in await fetch_all(conn, _PauseRow, _Q["pauses"], asked):
-        span = Span(owner_id=0, from_slot=pause.from_slot, to_slot=pause.to_slot)
-        paused[pause.asset_id].append(span)
+    assignments = await _held(conn, _Q["assignments"], asked)
+    bindings = await _held(conn, _Q["bindings"], asked)
     series: dict[int, list[Series]] = defaultdict(list)
-    for one in await fetch_all(conn, _SeriesRow, _Q["series"], asked):
-        series[one.asset_id].append(
-            Series(id=one.id, unit_type_id=one.unit_type_id, bindings=bindings.get(one.id, ()))
+    for series_id, asset_id, unit_type_id in await _tuples(conn, _Q["series"], asked):
+        series[asset_id].append(
+            Series(id=series_id, unit_type_id=unit_type_id, bindings=bindings.get(series_id, ()))
         )
     return [
         Asset(
@@ -165,31 +108,50 @@ async def load_assets(conn: Connection, ids: Sequence[int]) -> list[Asset]:
             by_hand=row.assigned_by_hand,
             assignments=assignments.get(row.id, ()),
             series=series.get(row.id, ()),
-            paused=paused.get(row.id, ()),
         )
         for row in rows
         if not row.left_alone
     ]
 
 
-async def load_world(conn: Connection, ids: Sequence[int], *, also: Sequence[int] = ()) -> World:
-    """Rules, clients and buckets that these assets have to do with, and the clients ``also``.
+async def load_world(
+    conn: Connection,
+    ids: Sequence[int],
+    *,
+    also: Sequence[int] = (),
+    assets: Sequence[Asset] | None = None,
+) -> World:
+    """What decides about these assets: all rules, and of their present and coming clients, and of the clients ``also``,
+    the buckets of their source types.
 
-    Holds the clients, so that none of their time is finalised before this transaction ends.
+    ``assets``: the same ones where they are loaded already. Holds the clients, so that none of their time is finalised
+    before this transaction ends.
     """
-    rules = await fetch_all(conn, _RuleRow, _Q["rules"])
-    clients = await fetch_all(conn, _ClientRow, _Q["clients"], {"assets": list(ids), "also": list(also)})
-    known = {client.id: client.finalised_slot for client in clients}
-    rows = await fetch_all(conn, _BucketRow, _Q["buckets"], {"clients": list(known)})
+    loaded = await load_assets(conn, ids) if assets is None else assets
+    decide = await rules.load_rules(conn)
+    choice = Choice(decide)
+    bound = {span.owner_id for asset in loaded for series in asset.series for span in series.bindings}
+    owners = {
+        row.id: row.client_id
+        for row in await fetch_all(conn, _OwnerRow, _Q["owners"], {"buckets": list(bound)})
+    }
+    concerned = {*also, *owners.values(), *(span.owner_id for asset in loaded for span in asset.assignments)}
+    for asset in loaded:
+        if not asset.by_hand and (rule := first_rule(asset.facts, choice.possible(asset.facts))):
+            concerned.add(rule.client_id)
+    clients = await fetch_all(conn, _ClientRow, _Q["clients"], {"clients": list(concerned)})
+    found = await rules.load_buckets(
+        conn, clients=concerned, source_types={asset.source_type_id for asset in loaded}
+    )
     buckets: dict[int, list[Bucket]] = defaultdict(list)
-    for row in rows:
-        buckets[row.client_id].append(_bucket(row))
+    for bucket in found:
+        buckets[bucket.client_id].append(bucket)
     return World(
-        finalised=known,
-        # A rule's client that came between the two statements is for the next time.
-        rules=[_rule(row) for row in rules if row.client_id in known],
+        finalised={client.id: client.finalised_slot for client in clients},
+        rules=decide,
         buckets=buckets,
-        owners={row.id: row.client_id for row in rows},
+        owners=owners | {bucket.id: bucket.client_id for bucket in found},
+        choice=choice,
     )
 
 
@@ -213,6 +175,16 @@ async def clear_flags(conn: Connection, assets: Sequence[int]) -> None:
 async def decide_by_hand(conn: Connection, assets: Sequence[int]) -> None:
     """Notes that somebody decided whose they are; that acknowledges them too."""
     await execute(conn, _Q["decide_by_hand"], {"assets": list(assets)})
+
+
+async def flag(conn: Connection, assets: Iterable[int]) -> int:
+    """These are to be worked out again; call while holding the rules."""
+    return await execute(conn, _R["flag"], {"assets": list(assets)})
+
+
+async def flag_everything(conn: Connection) -> int:
+    """All assets are to be worked out again."""
+    return await execute(conn, _R["flag_everything"])
 
 
 async def flag_assets_of_client(conn: Connection, client_id: int) -> int:
@@ -269,21 +241,30 @@ def _changed_spans(changes: Iterable[tuple[int, Change]]) -> dict[str, Any]:
     return {name: list(column) for name, column in zip(names, columns, strict=True)}
 
 
-def _by_owner(rows: Iterable[_HeldRow]) -> dict[int, list[Held]]:
-    """By the asset or series that the spans are about."""
+async def _held(conn: Connection, query: LiteralString, asked: Mapping[str, Any]) -> dict[int, list[Held]]:
+    """Spans by the asset or series that they are about."""
     found: dict[int, list[Held]] = defaultdict(list)
-    for row in rows:
-        found[row.of_id].append(
+    for key, of_id, owner_id, from_slot, to_slot, rule_id, by_hand in await _tuples(conn, query, asked):
+        found[of_id].append(
             Held(
-                id=row.id,
-                owner_id=row.owner_id,
-                from_slot=row.from_slot,
-                to_slot=row.to_slot,
-                rule_id=row.rule_id,
-                by_hand=row.by_hand,
+                id=key,
+                owner_id=owner_id,
+                from_slot=from_slot,
+                to_slot=to_slot,
+                rule_id=rule_id,
+                by_hand=by_hand,
             )
         )
     return found
+
+
+async def _tuples(
+    conn: Connection, query: LiteralString, asked: Mapping[str, Any]
+) -> Sequence[tuple[Any, ...]]:
+    """Rows of plain numbers as they come: there are very many of them."""
+    async with conn.cursor(binary=True) as cursor:
+        await cursor.execute(query, asked)
+        return await cursor.fetchall()
 
 
 def _facts(row: _AssetRow) -> Facts:
@@ -296,37 +277,3 @@ def _facts(row: _AssetRow) -> Facts:
         site=row.site,
         labels=row.labels,
     )
-
-
-def _rule(row: _RuleRow) -> Rule:
-    fits = _matcher("rule", row.id, [row.conditions], alternatives=False)
-    return Rule(id=row.id, client_id=row.client_id, priority=row.priority, fits=fits)
-
-
-def _bucket(row: _BucketRow) -> Bucket:
-    cycle = Cycle(row.cycle_unit, row.cycle_count, row.cycle_anchor, row.time_zone)
-    starts = cycle.first_instant(row.starts_on)
-    return Bucket(
-        id=row.id,
-        client_id=row.client_id,
-        source_type_id=row.source_type_id,
-        unit_type_id=row.unit_type_id,
-        priority=row.priority,
-        enabled=row.enabled,
-        from_slot=first_slot(starts, width=row.slot_minutes // _UNIT_MINUTES),
-        fits=_matcher("bucket", row.id, row.filters, alternatives=True),
-    )
-
-
-def _matcher(noun: str, key: int, filters: Sequence[Conditions], *, alternatives: bool) -> Matcher:
-    """Compiled conditions. They were checked when they were saved; should they fail now, they fit nothing, and say so."""
-    try:
-        read = [Filter(tuple(map(_condition, conditions))) for conditions in filters]
-        return compile_filters(read) if alternatives else compile_conditions(read[0].conditions)
-    except (PatternError, ValueError, KeyError) as error:
-        _log.warning("stored conditions cannot be used", extra=fields(noun=noun, id=key, reason=str(error)))
-        return lambda facts: False
-
-
-def _condition(stored: Mapping[str, str]) -> Condition:
-    return Condition(stored["field"], Operator(stored["operator"]), stored["pattern"])

@@ -51,45 +51,12 @@ from series as s
 join binding as b on b.series_id = s.id
 where s.asset_id = any(%(assets)s::bigint[])
 
--- name: rules
-select r.id, r.client_id, r.priority, r.conditions
-from assignment_rule as r
-join client as c on c.id = r.client_id and c.enabled
-order by r.id
+-- name: owners
+select id, client_id from bucket where id = any(%(buckets)s::bigint[])
 
 -- name: clients
--- All that these assets may belong to. Shared: nobody finalises their time while bindings in it are being changed.
-select id, finalised_slot
-from client
-where id in (
-    select client_id from assignment_rule
-    union all
-    select client_id from assignment where asset_id = any(%(assets)s::bigint[])
-    union all
-    select bucket.client_id
-    from series
-    join binding on binding.series_id = series.id
-    join bucket on bucket.id = binding.bucket_id
-    where series.asset_id = any(%(assets)s::bigint[])
-    union all
-    select unnest(%(also)s::bigint[])
-)
-order by id
-for share
-
--- name: buckets
--- Those without terms agree on nothing yet and take nothing.
-select
-    b.id, b.client_id, b.source_type_id, b.unit_type_id, b.priority, b.enabled, u.slot_minutes,
-    c.time_zone, c.cycle_unit, c.cycle_count, c.cycle_anchor, terms.starts_on,
-    coalesce((select jsonb_agg(f.conditions order by f.id) from bucket_filter as f where f.bucket_id = b.id), '[]')
-        as filters
-from bucket as b
-join client as c on c.id = b.client_id
-join unit_type as u on u.id = b.unit_type_id
-cross join lateral (select min(t.starts_on) as starts_on from bucket_terms as t where t.bucket_id = b.id) as terms
-where b.client_id = any(%(clients)s::bigint[]) and terms.starts_on is not null
-order by b.id
+-- Shared: nobody finalises their time while bindings in it are being changed.
+select id, finalised_slot from client where id = any(%(clients)s::bigint[]) order by id for share
 
 -- name: remove_assignments
 delete from assignment where id = any(%(ids)s::bigint[])

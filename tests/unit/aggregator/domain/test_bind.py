@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, date, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,12 +18,13 @@ from aggregator.domain.bind import (
     Series,
     Span,
     World,
+    agreed,
     difference,
     plan,
     plan_by_hand,
 )
 from aggregator.domain.match import Facts
-from aggregator.domain.slot import OPEN_SLOT
+from aggregator.domain.slot import OPEN_SLOT, slot_start
 
 FACTS = Facts(source_type="vm", external_id="x", name="web-1", address="", agent="a", site="s")
 A, B = 1, 2
@@ -36,15 +38,22 @@ def no(_: Facts) -> bool:
     return False
 
 
-def bucket(key: int, client: int = A, *, priority: int = 0, start: int = 0, fits: bool = True) -> Bucket:
+def bucket(
+    key: int,
+    client: int = A,
+    *,
+    priority: int = 0,
+    start: int = 0,
+    fits: bool = True,
+    spans: Sequence[tuple[int, int]] | None = None,
+) -> Bucket:
     return Bucket(
         id=key,
         client_id=client,
         source_type_id=5,
         unit_type_id=3,
         priority=priority,
-        enabled=True,
-        from_slot=start,
+        spans=[(start, OPEN_SLOT)] if spans is None else spans,
         fits=yes if fits else no,
     )
 
@@ -179,10 +188,10 @@ def test_filters_see_only_assets_of_their_own_client() -> None:
     assert not plan(mine, world(bucket(1, B))).bindings
 
 
-def test_disabled_and_other_kinds_of_buckets_take_nothing() -> None:
+def test_ended_and_other_kinds_of_buckets_take_nothing() -> None:
     mine = asset(held(1, A, 0), by_hand=True)
     others = [
-        replace(bucket(1), enabled=False),
+        replace(bucket(1), spans=()),
         replace(bucket(2), source_type_id=1),
         replace(bucket(3), unit_type_id=9),
         bucket(4, fits=False),
@@ -211,6 +220,41 @@ def test_what_belongs_to_somebody_unknown_is_left_as_it_is() -> None:
     assert not made
 
 
+def test_a_binding_pauses_with_its_buckets_terms() -> None:
+    mine = asset(held(1, A, 0), by_hand=True, bindings=[held(4, 1, 0)])
+    here = world(bucket(1, spans=[(0, 100), (200, OPEN_SLOT)]))
+    assert bindings_after(mine, plan(mine, here)) == [span(1, 0, 100), span(1, 200)]
+
+
+def test_where_the_better_bucket_has_ended_the_next_one_counts() -> None:
+    mine = asset(held(1, A, 0), by_hand=True)
+    here = world(bucket(1), bucket(2, priority=1, spans=[(100, 200)]))
+    assert bindings_after(mine, plan(mine, here)) == [span(1, 0, 100), span(2, 100, 200), span(1, 200)]
+
+
+def midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def test_terms_that_follow_one_another_are_one_span_and_an_end_cuts_it() -> None:
+    def slots(*terms: tuple[str, str | None]) -> list[tuple[str, str]]:
+        read = [(date.fromisoformat(a), None if b is None else date.fromisoformat(b)) for a, b in terms]
+        return [
+            (slot_start(a).date().isoformat(), "open" if b == OPEN_SLOT else slot_start(b).date().isoformat())
+            for a, b in agreed(read, first_instant=midnight, width=12)
+        ]
+
+    assert slots(("2026-01-01", None)) == [("2026-01-01", "open")]
+    assert slots(("2026-02-01", None), ("2026-01-01", None)) == [("2026-01-01", "open")]
+    assert slots(("2026-01-01", "2026-02-01"), ("2026-03-01", None)) == [
+        ("2026-01-01", "2026-02-01"),
+        ("2026-03-01", "open"),
+    ]
+    # An end beyond the next start says nothing: the next ones hold from there on.
+    assert slots(("2026-01-01", "2026-05-01"), ("2026-02-01", "2026-03-01")) == [("2026-01-01", "2026-03-01")]
+    assert slots() == []
+
+
 CLIENTS = st.sampled_from([A, B])
 SLOTS = st.integers(0, 40)
 
@@ -237,13 +281,23 @@ def disjoint(draw: st.DrawFn, owners: st.SearchStrategy[int], *, hands: bool) ->
 
 
 @st.composite
+def agreements(draw: st.DrawFn) -> list[tuple[int, int]]:
+    """Spans of terms: apart, in order, the last one perhaps open."""
+    edges = sorted(draw(st.sets(SLOTS, min_size=1, max_size=5)))
+    spans = list(zip(edges[::2], edges[1::2], strict=False))
+    if len(edges) % 2:
+        spans.append((edges[-1], OPEN_SLOT))
+    return spans
+
+
+@st.composite
 def worlds(draw: st.DrawFn) -> tuple[Asset, World]:
     buckets = [
         bucket(
             key,
             draw(CLIENTS),
             priority=draw(st.integers(0, 2)),
-            start=draw(SLOTS),
+            spans=draw(agreements()),
             fits=draw(st.booleans()),
         )
         for key in range(1, draw(st.integers(1, 6)))
@@ -339,7 +393,9 @@ def test_each_slot_is_counted_where_the_rules_say(
         able = [
             one
             for one in here.buckets.get(client or 0, ())
-            if one.fits(FACTS) and one.from_slot <= slot and slot >= here.finalised[one.client_id]
+            if one.fits(FACTS)
+            and any(start <= slot < end for start, end in one.spans)
+            and slot >= here.finalised[one.client_id]
         ]
         best = min(able, key=lambda one: (-one.priority, one.id), default=None)
         assert now == (best.id if best else None)
