@@ -1,4 +1,4 @@
-"""Writes clients, buckets and rules. What they may say is checked before; what is taken or missing is told here."""
+"""Writes buckets and rules. What they may say is checked before; what is taken or missing is told here."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import sql
 from aggregator.domain.bucket import NewBucket
-from aggregator.domain.client import NewClient
 from aggregator.domain.match import Condition
 from aggregator.store.database import Connection, execute, fetch_all, fetch_one, fetch_value
 
@@ -26,21 +25,6 @@ class ClientState:
 class _Kind:
     id: int
     name: str
-
-
-async def insert_client(conn: Connection, new: NewClient) -> int | None:
-    """Its id; None when the name is taken."""
-    params = {
-        "name": new.name,
-        "currency": new.currency,
-        "currency_digits": new.currency_digits,
-        "time_zone": new.cycle.time_zone,
-        "cycle_unit": new.cycle.unit,
-        "cycle_count": new.cycle.count,
-        "cycle_anchor": new.cycle.anchor,
-    }
-    client_id: int | None = await fetch_value(conn, _Q["insert_client"], params)
-    return client_id
 
 
 async def client_for_change(conn: Connection, client_id: int) -> ClientState | None:

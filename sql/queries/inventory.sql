@@ -1,12 +1,3 @@
--- name: insert_client
--- No row when the name is taken.
-insert into client (name, currency, currency_digits, time_zone, cycle_unit, cycle_count, cycle_anchor)
-values (
-    %(name)s, %(currency)s, %(currency_digits)s, %(time_zone)s, %(cycle_unit)s, %(cycle_count)s, %(cycle_anchor)s
-)
-on conflict (name) do nothing
-returning id
-
 -- name: client_for_change
 -- Kept from being disabled or removed until this transaction ends.
 select id, name, enabled from client where id = %(client_id)s for share
