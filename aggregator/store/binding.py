@@ -95,6 +95,9 @@ async def load_assets(conn: Connection, ids: Sequence[int]) -> list[Asset]:
     rows = await fetch_all(conn, _AssetRow, _Q["assets"], asked)
     assignments = await _held(conn, _Q["assignments"], asked)
     bindings = await _held(conn, _Q["bindings"], asked)
+    paused: dict[int, list[Span]] = defaultdict(list)
+    for asset_id, from_slot, to_slot in await _tuples(conn, _Q["pauses"], asked):
+        paused[asset_id].append(Span(owner_id=0, from_slot=from_slot, to_slot=to_slot))
     series: dict[int, list[Series]] = defaultdict(list)
     for series_id, asset_id, unit_type_id in await _tuples(conn, _Q["series"], asked):
         series[asset_id].append(
@@ -108,6 +111,7 @@ async def load_assets(conn: Connection, ids: Sequence[int]) -> list[Asset]:
             by_hand=row.assigned_by_hand,
             assignments=assignments.get(row.id, ()),
             series=series.get(row.id, ()),
+            paused=paused.get(row.id, ()),
         )
         for row in rows
         if not row.left_alone
