@@ -1,6 +1,6 @@
 """From whole steps to the quantity that is billed: one division, one rounding.
 
-The slot values of a bucket are summed by SQL (queries/billing.sql), which keeps to integers; here is what their sums
+The slot values of a bucket are summed by SQL (queries/rating.sql), which keeps to integers; here is what their sums
 mean in billed units. Knows nothing of money.
 """
 
@@ -11,7 +11,9 @@ from aggregator.domain.terms import Aggregation
 
 _MINUTES_PER_HOUR = 60
 _SECONDS_PER_MINUTE = 60
+_PERCENT = 100
 MINUTES_PER_UNIT = 5
+GAP_HOLD = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +21,7 @@ class Unit:
     """What a bucket's quantity counts.
 
     ``kind`` is 'level' or 'amount'; ``divisor`` the steps of one billed unit; ``per`` 'total' or, for rates, 'second';
-    ``precision`` the decimals of a quantity.
+    ``precision`` the decimals of a quantity; ``gap_hold`` the slots through which a level is carried into a gap.
     """
 
     kind: str
@@ -27,6 +29,7 @@ class Unit:
     per: str
     precision: int
     slot_minutes: int
+    gap_hold: int = GAP_HOLD
 
     @property
     def width(self) -> int:
@@ -36,19 +39,24 @@ class Unit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """A bucket's slot values over the slots that have ended, folded; in steps.
+    """A bucket's slot values over the slots of a segment that have ended, folded; in steps.
 
-    ``total`` is their sum, ``high`` the highest, ``last`` the value of the last slot that has ended; ``assets`` counts
-    the assets with at least one measured slot while bound. A slot in which nothing was measured is worth 0.
+    ``total`` is their sum, ``high`` the highest, ``low`` the lowest of those in which a series is bound, ``last`` the value
+    of the last slot that has ended; ``ranked`` is the value at the rank of a percentile and ``maxima`` the sum of each
+    asset's own highest. ``assets`` counts the assets with at least one measured slot while bound. Only what the segment's
+    aggregation asks for need be there.
     """
 
-    total: int
-    high: int
-    last: int
-    assets: int
+    total: int = 0
+    high: int = 0
+    low: int = 0
+    last: int = 0
+    ranked: int = 0
+    maxima: int = 0
+    assets: int = 0
 
 
-NO_USAGE = Usage(total=0, high=0, last=0, assets=0)
+NO_USAGE = Usage()
 
 
 def quantity(usage: Usage, *, aggregation: Aggregation, unit: Unit, slots: int) -> Decimal:
@@ -60,18 +68,32 @@ def quantity(usage: Usage, *, aggregation: Aggregation, unit: Unit, slots: int) 
         return Decimal(usage.assets)
     if slots == 0:
         return Decimal(0)
-    steps, divisor = usage.total, unit.divisor
+    divisor = unit.divisor
     if aggregation is Aggregation.AVG:
         divisor *= slots
-    elif aggregation is Aggregation.MAX:
-        steps = usage.high
-    elif aggregation is Aggregation.LAST:
-        steps = usage.last
-    elif unit.kind == "level":
+    steps = {
+        Aggregation.SUM: usage.total,
+        Aggregation.AVG: usage.total,
+        Aggregation.MAX: usage.high,
+        Aggregation.MIN: usage.low,
+        Aggregation.SUM_OF_MAX: usage.maxima,
+        Aggregation.PERCENTILE: usage.ranked,
+        Aggregation.LAST: usage.last,
+    }[aggregation]
+    if aggregation is Aggregation.SUM and unit.kind == "level":
         steps, divisor = steps * unit.slot_minutes, divisor * _MINUTES_PER_HOUR
     if unit.per == "second":
         divisor *= unit.slot_minutes * _SECONDS_PER_MINUTE
     return ratio(steps, divisor, places=unit.precision)
+
+
+def rank(percentile: Decimal, slots: int) -> int:
+    """Which of so many slot values, the smallest being the first, is the percentile's: ⌈NN·n ÷ 100⌉.
+
+    In integers, 99.9 being 999/1000: ``percentile_disc`` of PostgreSQL ranks by floats, which err. 0 of none.
+    """
+    above, below = percentile.as_integer_ratio()
+    return -(-above * slots // (below * _PERCENT))
 
 
 def quantity_symbol(symbol: str, *, kind: str, aggregation: Aggregation) -> str:

@@ -10,9 +10,10 @@ from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from fractions import Fraction
+from hashlib import sha256
 from itertools import pairwise
 
-from aggregator.domain.period import Cycle, Period
+from aggregator.domain.period import Calendar, Cycle, Period
 from aggregator.domain.slot import first_slot
 
 PERCENTILE_PLACES_MAX = 3
@@ -33,6 +34,10 @@ class Aggregation(StrEnum):
     COUNT = "count"
 
 
+# What of terms decides over figures, beside their tiers; when they hold is in the segments.
+_AGREED = (
+    "id", "commit", "base_price", "overage_price", "aggregation", "percentile", "package", "minimum", "maximum", "gap_hold",
+)  # fmt: skip
 _NAMED = tuple(a.value for a in Aggregation if a is not Aggregation.PERCENTILE)
 
 
@@ -103,7 +108,7 @@ class Segment:
         return [(a, min(b, until)) for a, b in zip(begins, ends, strict=True) if a < min(b, until)]
 
 
-def segments(terms: Sequence[Terms], *, cycle: Cycle, period: Period, width: int) -> list[Segment]:
+def segments(terms: Sequence[Terms], *, cycle: Cycle | Calendar, period: Period, width: int) -> list[Segment]:
     """How a bucket's terms cut a period, oldest part first; empty when none of them reach into it.
 
     ``width`` is that of the unit type's slots in 5-minute units. The last terms that reach into the period decide: with
@@ -124,6 +129,21 @@ def segments(terms: Sequence[Terms], *, cycle: Cycle, period: Period, width: int
         return parts
     pauses = [(a.to_slot, b.from_slot) for a, b in pairwise(parts) if a.to_slot < b.from_slot]
     return [Segment(parts[-1].terms, parts[0].from_slot, parts[-1].to_slot, pauses=tuple(pauses))]
+
+
+def agreed(parts: Sequence[Segment]) -> str:
+    """All that a period's figures depend on beside usage, as a digest: other segments or other terms give another."""
+    lines = [
+        "|".join(
+            [
+                *(str(getattr(part.terms, name)) for name in _AGREED),
+                *(f"{_plain(tier.above)}:{_plain(tier.price)}" for tier in part.terms.tiers),
+                *map(str, (part.from_slot, part.to_slot, part.fraction, part.pauses)),
+            ]
+        )
+        for part in parts
+    ]
+    return sha256("\n".join(lines).encode()).hexdigest()
 
 
 def aggregation_text(terms: Terms) -> str:
@@ -163,7 +183,9 @@ def _spans(terms: Sequence[Terms]) -> list[tuple[Terms, date | None]]:
     return found
 
 
-def _slots(starts: date, ends: date, *, cycle: Cycle, period: Period, width: int) -> tuple[int, int]:
+def _slots(
+    starts: date, ends: date, *, cycle: Cycle | Calendar, period: Period, width: int
+) -> tuple[int, int]:
     from_slot, to_slot = period.slots(width=width)
     begins = first_slot(cycle.first_instant(starts), width=width)
     stops = first_slot(cycle.first_instant(ends), width=width)
