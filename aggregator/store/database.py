@@ -10,13 +10,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, LiteralString, Self, TypeVar
 
-from psycopg import AsyncConnection, InterfaceError, OperationalError, ProgrammingError
+from psycopg import AsyncConnection, DatabaseError, InterfaceError, OperationalError, ProgrammingError
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 import sql
-from aggregator.errors import Invalid, Unavailable
+from aggregator.errors import Conflict, Invalid, Unavailable
 
 _Q = sql.queries("audit")
 
@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 CONNECTIONS_MAX = 12
 CHECKOUT_SECONDS_MAX = 10.0
+# What our triggers raise (migration 0011): the text is meant for people.
+REFUSED_STATE = "UL001"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         """One transaction: committed when the block ends, rolled back when it raises; done by who is ``acting``.
 
-        Raises ``Unavailable`` where the server went away, which leaves open whether a commit under way took effect.
+        Raises ``Unavailable`` where the server went away, which leaves open whether a commit under way took effect, and
+        ``Conflict`` where a trigger refused a change of finalised time.
         """
         try:
             async with self._pool.connection() as conn:
@@ -97,6 +100,10 @@ class Database:
                 yield conn
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise Unavailable("the database is away or busy; try again in a moment") from error
+        except DatabaseError as error:
+            if error.sqlstate == REFUSED_STATE:
+                raise Conflict(error.diag.message_primary or "the database refuses this") from error
+            raise
 
     @asynccontextmanager
     async def dedicated(self) -> AsyncIterator[Connection]:

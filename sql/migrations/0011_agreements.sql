@@ -93,3 +93,175 @@ create table provisioning_problem (
     found_at       timestamptz not null default now(),
     primary key (client_id, source_type_id, unit_type_id, reason)
 );
+
+-- Finalised time: nothing that a finalised figure stands on is changed any more, whatever the program says. Whoever tries
+-- is told by the error code UL001, whose text is meant for people.
+
+-- Where each row's change begins, against the finalised time of whose it was and whose it is.
+create function refuse_finalised_assignments() returns trigger
+language plpgsql as $$
+declare
+    refused record;
+begin
+    if tg_op = 'INSERT' then
+        select n.asset_id, c.name into refused
+        from added n
+        join client c on c.id = n.client_id
+        where n.from_slot < c.finalised_slot;
+    elsif tg_op = 'DELETE' then
+        select o.asset_id, c.name into refused
+        from removed o
+        join client c on c.id = o.client_id
+        where o.from_slot < c.finalised_slot;
+    else
+        select o.asset_id, c.name into refused
+        from removed o
+        join added n on n.id = o.id
+        join client c on c.id in (o.client_id, n.client_id)
+        where case
+            when (o.asset_id, o.client_id, o.from_slot) is distinct from (n.asset_id, n.client_id, n.from_slot)
+                then least(o.from_slot, n.from_slot)
+            when o.to_slot <> n.to_slot then least(o.to_slot, n.to_slot)
+        end < c.finalised_slot;
+    end if;
+    if refused is not null then
+        raise exception using errcode = 'UL001', message = format(
+            'asset %s: its time with %s is finalised there and cannot be assigned anew; begin where finalised time ends',
+            refused.asset_id, refused.name
+        );
+    end if;
+    return null;
+end $$;
+
+create trigger assignment_added after insert on assignment
+referencing new table as added for each statement execute function refuse_finalised_assignments();
+create trigger assignment_changed after update on assignment
+referencing old table as removed new table as added for each statement execute function refuse_finalised_assignments();
+create trigger assignment_removed after delete on assignment
+referencing old table as removed for each statement execute function refuse_finalised_assignments();
+
+-- The same of bindings, by the bucket's client. The one exception is backdating: a binding by hand where the series had
+-- none, in a transaction that says so (set_config('ullage.backdating', 'on', true)); it acts through adjustments only.
+create function refuse_finalised_bindings() returns trigger
+language plpgsql as $$
+declare
+    refused record;
+begin
+    if tg_op = 'INSERT' then
+        select n.series_id, k.name into refused
+        from added n
+        join bucket k on k.id = n.bucket_id
+        join client c on c.id = k.client_id
+        where n.from_slot < c.finalised_slot
+            and not (n.by_hand and coalesce(current_setting('ullage.backdating', true), '') = 'on');
+    elsif tg_op = 'DELETE' then
+        select o.series_id, k.name into refused
+        from removed o
+        join bucket k on k.id = o.bucket_id
+        join client c on c.id = k.client_id
+        where o.from_slot < c.finalised_slot;
+    else
+        select o.series_id, k.name into refused
+        from removed o
+        join added n on n.id = o.id
+        join bucket k on k.id in (o.bucket_id, n.bucket_id)
+        join client c on c.id = k.client_id
+        where case
+            when (o.series_id, o.bucket_id, o.from_slot) is distinct from (n.series_id, n.bucket_id, n.from_slot)
+                then least(o.from_slot, n.from_slot)
+            when o.to_slot <> n.to_slot then least(o.to_slot, n.to_slot)
+        end < c.finalised_slot;
+    end if;
+    if refused is not null then
+        raise exception using errcode = 'UL001', message = format(
+            'series %s: its time in the bucket %s is finalised and cannot be bound anew; begin where finalised time ends',
+            refused.series_id, refused.name
+        );
+    end if;
+    return null;
+end $$;
+
+create trigger binding_added after insert on binding
+referencing new table as added for each statement execute function refuse_finalised_bindings();
+create trigger binding_changed after update on binding
+referencing old table as removed new table as added for each statement execute function refuse_finalised_bindings();
+create trigger binding_removed after delete on binding
+referencing old table as removed for each statement execute function refuse_finalised_bindings();
+
+-- Whether terms held, or with these days would hold, in a finalised reading of their bucket.
+create function terms_are_finalised(agreed bucket_terms, since date default null) returns boolean
+language sql stable
+return exists (
+    select
+    from billing_reading r
+    join bucket k on k.id = r.bucket_id
+    join client c on c.id = k.client_id
+    where r.bucket_id = agreed.bucket_id and r.finalised_at is not null
+        and r.to_slot > slot_of(coalesce(since, agreed.starts_on)::timestamp at time zone c.time_zone)
+        and r.from_slot < coalesce(
+            slot_of(
+                least(
+                    agreed.ends_on,
+                    (
+                        select min(t.starts_on)
+                        from bucket_terms t
+                        where t.bucket_id = agreed.bucket_id and t.starts_on > agreed.starts_on and t.id <> agreed.id
+                    )
+                )::timestamp at time zone c.time_zone
+            ),
+            2147483647
+        )
+);
+
+-- What finalised readings used stays as it is, but for an end after them. All others are to be rated again: a run compares
+-- terms by their id, so that what was edited in place shows by the mark alone.
+create function keep_finalised_terms() returns trigger
+language plpgsql as $$
+declare
+    refused boolean;
+begin
+    if tg_op = 'INSERT' then
+        refused := terms_are_finalised(new);
+    elsif tg_op = 'DELETE' then
+        refused := terms_are_finalised(old);
+    elsif to_jsonb(old) = to_jsonb(new) then
+        refused := false;
+    elsif to_jsonb(old) - 'ends_on' = to_jsonb(new) - 'ends_on' then
+        -- Only the end moves: it must lie behind whatever is finalised, before and after.
+        refused := terms_are_finalised(old, least(old.ends_on, new.ends_on))
+            or terms_are_finalised(new, least(old.ends_on, new.ends_on));
+    else
+        refused := terms_are_finalised(old) or terms_are_finalised(new);
+    end if;
+    if refused then
+        raise exception using errcode = 'UL001', message =
+            'these terms hold in time that is finalised; leave them as they are and add terms that start after it';
+    end if;
+    if tg_op = 'DELETE' then
+        -- Rated under terms that are going; the next run rates them under what holds then.
+        delete from billing_reading where terms_id = old.id and finalised_at is null;
+        return old;
+    end if;
+    return new;
+end $$;
+
+create trigger bucket_terms_finalised before insert or update or delete on bucket_terms
+for each row execute function keep_finalised_terms();
+
+create function mark_terms_dirty() returns trigger
+language plpgsql as $$
+declare
+    changed bigint := case tg_op when 'DELETE' then old.bucket_id else new.bucket_id end;
+begin
+    -- One day within each period that is rated already stands for all of it. The update on conflict is a lock.
+    insert into dirty as known (bucket_id, day_slot)
+    select r.bucket_id, (r.from_slot + 288) / 288 * 288
+    from billing_reading r
+    where r.bucket_id = changed and r.finalised_at is null
+    order by 2
+    on conflict (bucket_id, day_slot) do update set day_slot = known.day_slot;
+    return null;
+end $$;
+
+create trigger bucket_terms_dirty after insert or update or delete on bucket_terms
+for each row execute function mark_terms_dirty();
