@@ -1,6 +1,5 @@
 """Clients, for people: who they are and how they are changed."""
 
-from aggregator.actions.create_client import create_client
 from aggregator.rpc import convert
 from aggregator.rpc.pages import page_info, search_text, to_paging
 from aggregator.rpc.server import Context
@@ -26,20 +25,3 @@ class ClientMethods:
         return inventory_pb2.ListClientsReply(
             clients=[convert.client(row, seen.now) for row in page.rows], page=page_info(page, paging)
         )
-
-    async def CreateClient(
-        self, request: inventory_pb2.CreateClientRequest, context: Context
-    ) -> inventory_pb2.Client:
-        """The client as it is from now on."""
-        client_id = await create_client(
-            self._db,
-            name=request.name,
-            currency=request.currency,
-            time_zone=request.time_zone,
-            cycle_unit=request.cycle_unit,
-            cycle_count=request.cycle_count,
-            cycle_anchor=request.cycle_anchor,
-        )
-        async with snapshot(self._db) as seen:
-            [row] = await clients.rows(seen, [client_id])
-        return convert.client(row, seen.now)

@@ -6,6 +6,7 @@ The service is put together from one class a noun; each is in a file of its own.
 from aggregator.rpc.asset_acts import AssetActs
 from aggregator.rpc.assets import AssetMethods
 from aggregator.rpc.buckets import BucketMethods
+from aggregator.rpc.client_acts import ClientActs
 from aggregator.rpc.clients import ClientMethods
 from aggregator.rpc.rules import RuleMethods
 from aggregator.rpc.suppressions import SuppressionMethods
@@ -18,6 +19,7 @@ class InventoryService(
     AssetActs,
     AssetMethods,
     BucketMethods,
+    ClientActs,
     ClientMethods,
     RuleMethods,
     SuppressionMethods,

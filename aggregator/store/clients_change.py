@@ -116,9 +116,8 @@ async def set_enabled(conn: Connection, client_id: int, *, disabled_on: date | N
 
 
 async def erase(conn: Connection, client_id: int, *, name: str) -> None:
-    """Replaces name and contact, in the audit log too. The client's own row first: that change is audited as well."""
+    """Replaces name and contact for good."""
     await execute(conn, _Q["erase"], {"client_id": client_id, "name": name})
-    await execute(conn, _Q["erase_audit"], {"client_id": client_id, "name": name})
 
 
 def _columns(eras: Sequence[Era]) -> dict[str, list[object]]:

@@ -94,20 +94,5 @@ where id = any(%(ids)s::bigint[])
 update client set enabled = %(enabled)s, disabled_on = %(disabled_on)s where id = %(client_id)s
 
 -- name: erase
-update client set name = %(name)s, contact = '', erased_at = coalesce(erased_at, clock_timestamp())
-where id = %(client_id)s
-
--- name: erase_audit
--- What the audit log says of its name and contact, too; that they were changed, when and by whom stays.
-update audit_entry as e
-set old_values = e.old_values || (
-        select coalesce(jsonb_object_agg(v.key, v.replaced), '{}')
-        from (values ('name', %(name)s::text), ('contact', '')) as v (key, replaced)
-        where e.old_values ? v.key
-    ),
-    new_values = e.new_values || (
-        select coalesce(jsonb_object_agg(v.key, v.replaced), '{}')
-        from (values ('name', %(name)s::text), ('contact', '')) as v (key, replaced)
-        where e.new_values ? v.key
-    )
-where e.table_name = 'client' and e.record_id = %(client_id)s::text
+-- The audit log forgets them by a trigger.
+update client set name = %(name)s, contact = '', erased_at = clock_timestamp() where id = %(client_id)s
