@@ -5,7 +5,7 @@ import secrets
 from aggregator.actions.names import valid_name
 from aggregator.errors import Conflict
 from aggregator.store import keys
-from aggregator.store.database import Database
+from aggregator.store.database import Database, acting
 
 KEY_BYTES = 32
 KEY_MARK = "ullage_"
@@ -24,12 +24,18 @@ async def bootstrap_key(db: Database, *, name: str) -> str:
     Raises ``Conflict`` while an enabled admin key exists (its holder can make more) or the name is taken.
     """
     valid_name("name", name)
-    key = new_key()
+    # The audit log has the database's own user as its actor: who may write to it may make the first key.
+    with acting("", act="keys bootstrap"):
+        return await _insert(db, name=name, key=new_key())
+
+
+async def _insert(db: Database, *, name: str, key: str) -> str:
     async with db.transaction() as conn:
         if (holder := await keys.enabled_admin(conn)) is not None:
             raise Conflict(f"there is an enabled admin key already ({holder}); its holder can make more")
-        if not await keys.insert(
+        number = await keys.insert(
             conn, name=name, prefix=key[:PREFIX_CHARACTERS], sha256=keys.digest(key), role="admin"
-        ):
+        )
+        if number is None:
             raise Conflict(f"a key named {name} exists already; choose another --name")
     return key

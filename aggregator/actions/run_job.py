@@ -16,7 +16,7 @@ from aggregator.actions.rebind import rebind
 from aggregator.actions.roll_up import roll_up
 from aggregator.errors import NotFound, UllageError
 from aggregator.store import runs
-from aggregator.store.database import Database
+from aggregator.store.database import Database, acting
 from aggregator.store.news import announce
 from aggregator.store.runs import RunRecord
 from ullage.log import fields
@@ -111,7 +111,8 @@ async def _outcome(db: Database, job: Job, order: Order) -> tuple[Mapping[str, i
     """Counts and an empty text, or no counts and what to tell people."""
     about = {"job": job.name, "run": order.run_id}
     try:
-        counts = await job.work(db, order)
+        with acting(f"job:{job.name}", act=job.name):
+            counts = await job.work(db, order)
     except UllageError as error:
         _log.warning("a job could not be done", extra=fields(**about, reason=str(error)))
         return {}, str(error)

@@ -5,16 +5,18 @@ from importlib.metadata import version
 from aggregator.domain.health import JobHistory, judge
 from aggregator.rpc import caller, convert_insight
 from aggregator.rpc.agents import AgentMethods
+from aggregator.rpc.audit import AuditMethods
+from aggregator.rpc.keys import KeyMethods
 from aggregator.rpc.quarantine import QuarantineMethods
 from aggregator.rpc.server import Context
 from aggregator.rpc.timetable import Timetable
-from aggregator.store import health, runs
+from aggregator.store import health, keys, runs
 from aggregator.store.database import Database
 from aggregator.store.snapshot import Snapshot, snapshot
 from ullage.v1 import admin_pb2, admin_pb2_grpc, billing_pb2, insight_pb2
 
 
-class AdminService(AgentMethods, QuarantineMethods, admin_pb2_grpc.AdminServicer):
+class AdminService(AgentMethods, AuditMethods, KeyMethods, QuarantineMethods, admin_pb2_grpc.AdminServicer):
     """The servicer; who may call which method is decided before it is called."""
 
     def __init__(self, db: Database, jobs: Timetable) -> None:
@@ -29,7 +31,17 @@ class AdminService(AgentMethods, QuarantineMethods, admin_pb2_grpc.AdminServicer
     async def WhoAmI(self, request: admin_pb2.WhoAmIRequest, context: Context) -> admin_pb2.Identity:
         """The caller by its key."""
         who = caller.current()
-        return admin_pb2.Identity(key_name=who.key_name, role=who.role, server_version=version("ullage"))
+        client = ""
+        if who.client_id is not None:
+            async with snapshot(self._db) as seen:
+                client = await keys.client_name(seen.conn, who.client_id) or ""
+        return admin_pb2.Identity(
+            key_name=who.key_name,
+            role=who.role,
+            server_version=version("ullage"),
+            client_id=who.client_id or 0,
+            client_name=client,
+        )
 
     async def ListJobs(self, request: admin_pb2.ListJobsRequest, context: Context) -> admin_pb2.ListJobsReply:
         """The timetable of the aggregator that was asked, with the newest run of any aggregator."""

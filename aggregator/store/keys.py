@@ -2,9 +2,10 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 
 import sql
-from aggregator.store.database import Connection, execute, fetch_one, fetch_value
+from aggregator.store.database import Connection, execute, fetch_all, fetch_one, fetch_value
 
 _Q = sql.queries("keys")
 
@@ -18,6 +19,21 @@ class ApiKey:
     role: str
     client_id: int | None
     enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """A key as people see it. ``last_used_at`` is up to a minute old."""
+
+    id: int
+    name: str
+    prefix: str
+    role: str
+    client_id: int | None
+    client_name: str | None
+    enabled: bool
+    created_at: datetime
+    last_used_at: datetime | None
 
 
 def digest(key: str) -> bytes:
@@ -42,7 +58,55 @@ async def enabled_admin(conn: Connection) -> str | None:
     return name
 
 
-async def insert(conn: Connection, *, name: str, prefix: str, sha256: bytes, role: str) -> bool:
-    """False when a key of that name exists."""
-    values = {"name": name, "prefix": prefix, "sha256": sha256, "role": role}
-    return await execute(conn, _Q["insert"], values) == 1
+async def enabled_admins(conn: Connection) -> int:
+    """How many admin keys are enabled."""
+    count: int = await fetch_value(conn, _Q["enabled_admins"])
+    return count
+
+
+async def how_many(conn: Connection) -> int:
+    """All keys, enabled or not."""
+    count: int = await fetch_value(conn, _Q["how_many"])
+    return count
+
+
+async def client_exists(conn: Connection, client_id: int) -> bool:
+    """Whether there is such a client for a key to see."""
+    found: bool = await fetch_value(conn, _Q["client_exists"], {"id": client_id})
+    return found
+
+
+async def client_name(conn: Connection, client_id: int) -> str | None:
+    """Name of the client that a key sees."""
+    name: str | None = await fetch_value(conn, _Q["client_name"], {"id": client_id})
+    return name
+
+
+async def hold(conn: Connection, key_id: int) -> ApiKey | None:
+    """The key; holds off other writers of keys until the transaction ends."""
+    await execute(conn, _Q["lock"])
+    return await fetch_one(conn, ApiKey, _Q["held"], {"id": key_id})
+
+
+async def insert(
+    conn: Connection, *, name: str, prefix: str, sha256: bytes, role: str, client_id: int | None = None
+) -> int | None:
+    """The new key's id; None when a key of that name exists."""
+    values = {"name": name, "prefix": prefix, "sha256": sha256, "role": role, "client_id": client_id}
+    number: int | None = await fetch_value(conn, _Q["insert"], values)
+    return number
+
+
+async def set_enabled(conn: Connection, key_id: int, *, enabled: bool) -> None:
+    """Whether the key opens anything."""
+    await execute(conn, _Q["set_enabled"], {"id": key_id, "enabled": enabled})
+
+
+async def all_keys(conn: Connection) -> list[KeyRow]:
+    """Enabled ones first, by name."""
+    return await fetch_all(conn, KeyRow, _Q["keys"], {"id": None})
+
+
+async def key(conn: Connection, key_id: int) -> KeyRow | None:
+    """One of them."""
+    return await fetch_one(conn, KeyRow, _Q["keys"], {"id": key_id})

@@ -1,0 +1,5 @@
+"""The audit log, for people."""
+
+
+class AuditMethods:
+    """Part of the service Admin."""
