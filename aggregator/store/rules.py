@@ -89,13 +89,15 @@ async def fitting_assets(
     *,
     source_type_id: int | None = None,
     client_id: int | None = None,
+    decided: bool = False,
 ) -> list[int]:
     """Ids of the assets that fit, in order: of the client where one is named, else all that rules may assign.
 
-    Disabled and disregarded ones are left out. Conditions that cannot be used fit nothing.
+    With ``decided`` also those whose client somebody decided by hand. Disabled and disregarded ones are left out. Conditions that cannot be used fit nothing.
     """
     wanted = _columns(needs(filters)) | {
         "source_type_id": source_type_id,
+        "decided": decided,
         "with_labels": any(
             condition.field.startswith(LABEL_PREFIX) for one in filters for condition in one.conditions
         ),

@@ -39,7 +39,8 @@ join asset as a on starts_with(a.external_id, wanted.external_id) and starts_wit
     and (wanted.label_key = '' or starts_with(a.labels ->> wanted.label_key, wanted.label))
 join source_type as t on t.id = a.source_type_id and starts_with(t.name, wanted.source_type)
 join agent as g on g.id = a.agent_id and starts_with(g.name, wanted.agent) and starts_with(g.site, wanted.site)
-where not a.assigned_by_hand and a.enabled and a.disregarded_at is null
+where (%(decided)s::boolean or not a.assigned_by_hand) and a.enabled and a.disregarded_at is null
+    and a.merged_into is null
     and (%(source_type_id)s::smallint is null or a.source_type_id = %(source_type_id)s)
 
 -- name: possible_of_client
@@ -60,7 +61,7 @@ where a.id in (
         join client as c on c.id = x.client_id
         where x.client_id = %(client_id)s::bigint and x.to_slot > c.finalised_slot
     )
-    and a.enabled and a.disregarded_at is null
+    and a.enabled and a.disregarded_at is null and a.merged_into is null
     and (%(source_type_id)s::smallint is null or a.source_type_id = %(source_type_id)s)
 
 -- name: assets_of_bucket
