@@ -1,4 +1,4 @@
-"""Reads a CSV file that somebody supplied into rows with line numbers; everything wrong with its shape is said at once.
+"""CSV files: read into rows with line numbers, everything wrong with their shape said at once; and written.
 
 Knows the table's columns, not what they mean. What a spreadsheet would take for a formula is refused: such a text in a
 name came from a mistake or an attack, and would run in the next spreadsheet that the name is exported to.
@@ -15,6 +15,8 @@ FILE_BYTES_MAX = 4 * 1024 * 1024
 ROWS_MAX = 20_000
 CELL_CHARACTERS_MAX = 10_000
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+# What our own exports put before such a text; it is taken off again.
+ESCAPE = "'"
 _DELIMITERS = (",", ";", "\t")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -60,7 +62,7 @@ def read_rows(file: bytes, columns: Columns) -> tuple[list[Row], list[Problem]]:
     rows: list[Row] = []
     problems: list[Problem] = []
     try:
-        header = _header(next(lines, []), columns)
+        names = _header(next(lines, []), columns)
         begins = lines.line_num + 1
         for cells in lines:
             line, begins = begins, lines.line_num + 1
@@ -68,7 +70,7 @@ def read_rows(file: bytes, columns: Columns) -> tuple[list[Row], list[Problem]]:
                 continue
             if len(rows) == ROWS_MAX:
                 raise Invalid("file", f"has more than {ROWS_MAX} rows; cut it into several")
-            row, found = _row(line, cells, header, columns)
+            row, found = _row(line, cells, names, columns)
             rows.append(row)
             problems += found
     except csv.Error as error:
@@ -88,6 +90,26 @@ def repeated(rows: Sequence[Row], keys: Sequence[str]) -> list[Problem]:
         if line != row.line:
             problems.append(Problem(row.line, keys[0], f"is the same as line {line}; keep one of them"))
     return problems
+
+
+def written(cells: Mapping[str, str], columns: Columns) -> str:
+    """One line of a CSV file that ``read_rows`` reads as these cells; what begins like a formula is escaped."""
+    out = io.StringIO(newline="")
+    line = [
+        _escaped(cells.get(name, "")) if name not in columns.numbers else cells.get(name, "")
+        for name in columns.names
+    ]
+    csv.writer(out, lineterminator="\r\n").writerow(line)
+    return out.getvalue()
+
+
+def header(columns: Columns) -> str:
+    """The first line of such a file."""
+    return ",".join(columns.names) + "\r\n"
+
+
+def _escaped(cell: str) -> str:
+    return ESCAPE + cell if cell.lstrip(ESCAPE).startswith(FORMULA_SIGNS) else cell
 
 
 def _decoded(file: bytes) -> str:
@@ -140,7 +162,9 @@ def _row(
     for name, cell in found.items():
         if len(cell) > CELL_CHARACTERS_MAX:
             problems.append(Problem(line, name, f"has more than {CELL_CHARACTERS_MAX} characters"))
-        if name not in columns.numbers and cell.startswith(FORMULA_SIGNS):
+        if cell.startswith(ESCAPE) and cell.lstrip(ESCAPE).startswith(FORMULA_SIGNS):
+            found[name] = cell[1:]
+        elif name not in columns.numbers and cell.startswith(FORMULA_SIGNS):
             problems.append(
                 Problem(
                     line, name, f"begins with {cell[0]!r}, which spreadsheets take for a formula; remove it"

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.actions.csv_rows import FILE_BYTES_MAX, ROWS_MAX, Columns, read_rows, repeated
+from aggregator.actions.csv_rows import (
+    FILE_BYTES_MAX,
+    ROWS_MAX,
+    Columns,
+    header,
+    read_rows,
+    repeated,
+    written,
+)
 from aggregator.errors import Invalid
 
 COLUMNS = Columns(required=("name", "quantity"), optional=("note",), numbers=frozenset({"quantity"}))
@@ -74,3 +82,12 @@ def test_a_second_row_about_the_same_thing_is_a_problem() -> None:
 def test_no_file_is_more_than_invalid(file: bytes) -> None:
     with contextlib.suppress(Invalid):
         read_rows(b"name,quantity\n" + file, COLUMNS)
+
+
+@given(st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=30).map(str.strip))
+def test_what_is_written_is_read_again_and_begins_no_formula(name: str) -> None:
+    line = written({"name": name, "quantity": "-5"}, COLUMNS)
+    assert not line.lstrip('"').startswith(("=", "+", "-", "@"))
+    rows, problems = read_rows((header(COLUMNS) + line).encode(), COLUMNS)
+    assert [(row["name"], row["quantity"]) for row in rows] == [(name, "-5")]
+    assert [problem.text for problem in problems] == ([] if name else ["is empty"])
