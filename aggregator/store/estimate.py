@@ -157,7 +157,7 @@ async def _estimates(conn: Connection, asked: Sequence[_Asked], *, now: datetime
             unit = units[one.unit_type_id]
             slots = slots_between(from_slot, now=now, width=unit.width)
             digits = of.currency_digits
-            money = worth(row and row.of_slots, price, unit=unit, slots=slots, currency_digits=digits)
+            money = worth(row.of_slots if row else None, price, unit=unit, slots=slots, currency_digits=digits)
         found.append(
             SeriesEstimate(
                 one.series_id,

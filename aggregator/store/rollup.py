@@ -5,7 +5,7 @@ What a slot holds is said by the SQL function ``slots_of``; this module only mov
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sql
@@ -37,13 +37,24 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Rolled:
-    """What one statement saved: slots that hold something and the readings folded into them; keys of those that do not."""
+    """What one statement saved: slots that hold something and the readings folded into them; keys of those that do not.
+
+    ``lower_series`` and ``lower_months``: usage of which a highest or latest value may have become less.
+    """
 
     slots: int
     readings: int
+    lower_series: list[int]
+    lower_months: list[date]
     empty_agents: list[int]
     empty_widths: list[int]
     empty_slots: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Contested:
+    series: list[int]
+    months: list[date]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +95,26 @@ async def roll(conn: Connection, taken: Taken) -> Rolled:
         empty = {"agents": rolled.empty_agents, "widths": rolled.empty_widths, "slots": rolled.empty_slots}
         await execute(conn, _Q["remove_hours"], empty)
         await execute(conn, _Q["remove_fives"], empty)
+    await _recount(conn, taken, rolled)
     return rolled
 
 
 async def mark_dirty(conn: Connection, taken: Taken) -> int:
-    """Marks the days of the buckets that these slots may change; returns how many. Must come after ``roll``."""
+    """Marks the days of the buckets that these slots may change; returns how many. Must come after ``roll``.
+
+    Series that may be unbound are told what was measured of them.
+    """
     # A statement of its own before looking at the bindings: what was being bound until now is seen.
     await conn.execute(_Q["share_bound"])
+    await execute(conn, _Q["measure_candidates"], {"agents": taken.agents})
     return await execute(conn, _Q["mark_dirty"], taken.params())
+
+
+async def _recount(conn: Connection, taken: Taken, rolled: Rolled) -> None:
+    """Sets the usage right that differences of slots do not tell: several agents in one slot, or a value that fell."""
+    contested = await fetch_one(conn, _Contested, _Q["contested"], taken.params())
+    assert contested is not None  # noqa: S101  an aggregate always has one row
+    series = [*contested.series, *rolled.lower_series]
+    if series:
+        months = [*contested.months, *rolled.lower_months]
+        await execute(conn, _Q["recount"], {"series": series, "months": months})
