@@ -9,8 +9,9 @@ import sys
 
 import click
 
-from tui.cli import acts, check, intake, lists
-from tui.cli.session import EXIT_INTERRUPTED, EXIT_USAGE, Failure, say
+from tui.cli.check import examine
+from tui.cli.session import EXIT_INTERRUPTED, EXIT_USAGE, Failure, has_terminal, say
+from tui.cli.tree import COMMANDS
 from tui.settings import Given, SettingsError, load
 
 _EPILOG = """\b
@@ -24,6 +25,9 @@ Examples:
   ullage                                        open the screens
   ullage check                                  one line for monitoring
   ullage assets list --unbound                  what is metered and not billed
+  ullage assets accept --dry-run                who would get it, by what similar assets have
+  ullage assets assign --search web- --unassigned --to acme --dry-run
+  ullage audit undo 4711                        take an act back
   ullage billing list --client acme --format csv > acme.csv
   ullage assets list --format jsonl | jq -r .name
 
@@ -48,29 +52,13 @@ def cli(context: click.Context, address: str | None, ca: str | None, key_file: s
         sys.exit(_open_screens(context.obj))
 
 
-for command in (
-    check.check,
-    lists.dashboard,
-    lists.clients,
-    lists.assets,
-    lists.buckets,
-    lists.billing,
-    lists.projections,
-    lists.unit_types,
-    lists.assignment_rules,
-    intake.agents,
-    intake.suppressions,
-    intake.quarantine,
-    lists.jobs,
-):
+for command in COMMANDS:
     cli.add_command(command)
-# The acts attached themselves to the nouns' groups when they were imported.
-_ = acts
 
 
 def _has_terminal() -> bool:
     """Textual reads stdin and draws on stderr, and does so even where there is no terminal."""
-    return sys.stdin.isatty() and sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in {"", "dumb"}
+    return has_terminal() and os.environ.get("TERM", "dumb") not in {"", "dumb"}
 
 
 def _open_screens(given: Given) -> int:
@@ -80,7 +68,7 @@ def _open_screens(given: Given) -> int:
     except SettingsError as error:
         raise Failure(str(error), EXIT_USAGE) from None
     if not _has_terminal():
-        _, line = check.examine()
+        _, line = examine()
         click.echo(line)
         say("There is no terminal here for the screens; `ullage --help` lists what works without one.")
         return EXIT_USAGE

@@ -6,7 +6,7 @@ port, and tell watchers what changed.
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -14,8 +14,10 @@ from typing import Any, NoReturn, TypeVar
 import grpc
 import grpc.aio
 import trustme
+from google.protobuf.message import Message
 
 from tests.tui import builders
+from tests.tui.answers import answer_the_rest, has, paged
 from tui.settings import Settings
 from ullage.v1 import (
     admin_pb2,
@@ -23,6 +25,8 @@ from ullage.v1 import (
     agents_pb2,
     billing_pb2,
     billing_pb2_grpc,
+    exchange_pb2,
+    exchange_pb2_grpc,
     insight_pb2,
     insight_pb2_grpc,
     inventory_pb2,
@@ -50,6 +54,12 @@ class Script:
     suppressions: list[inventory_pb2.Suppression] = field(default_factory=list)
     quarantine: list[admin_pb2.QuarantineGroup] = field(default_factory=list)
     dashboard: insight_pb2.Dashboard = field(default_factory=insight_pb2.Dashboard)
+    # What every dry run says.
+    preview: types_pb2.Preview = field(default_factory=types_pb2.Preview)
+    # What calls answer that nothing here knows how to: a reply, or how to make it from the request, by method.
+    answers: dict[str, Message | Callable[[Any], Message]] = field(default_factory=dict)
+    # The pieces of an export.
+    export: list[bytes] = field(default_factory=list)
     # State in which a run ends.
     run_state: str = "done"
     # Every call is answered with this status and text while it is set.
@@ -58,13 +68,8 @@ class Script:
     delay_seconds: float = 0.0
 
 
-class Scripted(
-    inventory_pb2_grpc.InventoryServicer,
-    billing_pb2_grpc.BillingServicer,
-    insight_pb2_grpc.InsightServicer,
-    admin_pb2_grpc.AdminServicer,
-):
-    """The four services that people call."""
+class Scripted:
+    """The five services that people call."""
 
     def __init__(
         self, script: Script, authority: trustme.CA, certificate: trustme.LeafCert | None = None
@@ -78,14 +83,18 @@ class Scripted(
         self._certificate = certificate or authority.issue_cert("127.0.0.1")
         self._watchers: set[asyncio.Queue[str]] = set()
         self._server: grpc.aio.Server | None = None
+        answer_the_rest(self)
 
     async def start(self) -> None:
         """Listens; the second time on the same port as before."""
+        # Answers that are put in when it runs, no type checker sees.
+        servicer: Any = self
         server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        inventory_pb2_grpc.add_InventoryServicer_to_server(self, server)
-        billing_pb2_grpc.add_BillingServicer_to_server(self, server)
-        insight_pb2_grpc.add_InsightServicer_to_server(self, server)
-        admin_pb2_grpc.add_AdminServicer_to_server(self, server)
+        inventory_pb2_grpc.add_InventoryServicer_to_server(servicer, server)
+        billing_pb2_grpc.add_BillingServicer_to_server(servicer, server)
+        insight_pb2_grpc.add_InsightServicer_to_server(servicer, server)
+        admin_pb2_grpc.add_AdminServicer_to_server(servicer, server)
+        exchange_pb2_grpc.add_ExchangeServicer_to_server(servicer, server)
         pair = (self._certificate.private_key_pem.bytes(), self._certificate.cert_chain_pems[0].bytes())
         self.port = server.add_secure_port(f"127.0.0.1:{self.port}", grpc.ssl_server_credentials([pair]))
         await server.start()
@@ -123,7 +132,7 @@ class Scripted(
         """The requests of one kind, oldest first."""
         return [request for request in self.requests if isinstance(request, kind)]
 
-    async def _enter(self, request: Any, context: Any) -> None:
+    async def enter(self, request: Any, context: Any) -> None:
         self.requests.append(request)
         self.called.set()
         if dict(context.invocation_metadata()).get("authorization") != f"Bearer {KEY}":
@@ -146,15 +155,20 @@ class Scripted(
     async def ListClients(
         self, request: inventory_pb2.ListClientsRequest, context: Any
     ) -> inventory_pb2.ListClientsReply:
-        await self._enter(request, context)
-        found = [one for one in self.script.clients if _has(request.search, one.name)]
-        rows, info = await _page(found, request.page, context)
+        await self.enter(request, context)
+        found = [one for one in self.script.clients if has(request.search, one.name)]
+        rows, info = await paged(found, request.page, context)
         return inventory_pb2.ListClientsReply(clients=rows, page=info)
+
+    async def GetClient(self, request: inventory_pb2.GetClientRequest, context: Any) -> inventory_pb2.Client:
+        await self.enter(request, context)
+        one = next((one for one in self.script.clients if one.id == request.id), None)
+        return one or await self._missing(context, "client", request.id)
 
     async def CreateClient(
         self, request: inventory_pb2.CreateClientRequest, context: Any
     ) -> inventory_pb2.Client:
-        await self._enter(request, context)
+        await self.enter(request, context)
         made = builders.client(len(self.script.clients) + 1, request.name, currency=request.currency)
         self.script.clients.append(made)
         return made
@@ -162,23 +176,24 @@ class Scripted(
     async def ListAssets(
         self, request: inventory_pb2.ListAssetsRequest, context: Any
     ) -> inventory_pb2.ListAssetsReply:
-        await self._enter(request, context)
+        await self.enter(request, context)
         wanted: list[Callable[[inventory_pb2.Asset], bool]] = [
-            lambda one: _has(request.search, one.name, one.external_id, one.description),
+            lambda one: has(request.search, one.name, one.external_id, one.description),
             lambda one: request.client_id in {0, one.client_id},
             lambda one: request.source_type in {"", one.source_type},
             lambda one: not request.unassigned or not one.client_id,
             lambda one: not request.unbound or one.series_unbound > 0,
             lambda one: not request.unacknowledged or not one.acknowledged,
+            lambda one: one.disregarded == request.disregarded,
         ]
         found = [one for one in self.script.assets if all(holds(one) for holds in wanted)]
-        rows, info = await _page(found, request.page, context)
+        rows, info = await paged(found, request.page, context)
         return inventory_pb2.ListAssetsReply(assets=rows, page=info)
 
     async def GetAsset(
         self, request: inventory_pb2.GetAssetRequest, context: Any
     ) -> inventory_pb2.AssetDetail:
-        await self._enter(request, context)
+        await self.enter(request, context)
         one = await self._asset(request.id, context)
         bound = next((b for b in self.script.buckets if b.client_id == one.client_id), None)
         return builders.detail(one, bound)
@@ -186,16 +201,20 @@ class Scripted(
     async def GetAssetUsage(
         self, request: inventory_pb2.GetAssetUsageRequest, context: Any
     ) -> inventory_pb2.AssetUsage:
-        await self._enter(request, context)
+        await self.enter(request, context)
         one = await self._asset(request.id, context)
         return builders.usage(builders.detail(one), request.days or 30)
 
     async def AssignAssets(
         self, request: inventory_pb2.AssignAssetsRequest, context: Any
     ) -> inventory_pb2.AssignAssetsReply:
-        await self._enter(request, context)
+        await self.enter(request, context)
         names = {one.id: one.name for one in self.script.clients}
         changed = 0
+        if request.dry_run:
+            return inventory_pb2.AssignAssetsReply(
+                changed=len(request.asset_ids), preview=self.script.preview
+            )
         for one in self.script.assets:
             if one.id in request.asset_ids and one.client_id != request.client_id:
                 one.client_id, one.client_name = request.client_id, names.get(request.client_id, "")
@@ -205,13 +224,13 @@ class Scripted(
     async def ListAssignmentRules(
         self, request: inventory_pb2.ListAssignmentRulesRequest, context: Any
     ) -> inventory_pb2.ListAssignmentRulesReply:
-        await self._enter(request, context)
+        await self.enter(request, context)
         return inventory_pb2.ListAssignmentRulesReply(rules=self.script.rules)
 
     async def CreateAssignmentRule(
         self, request: inventory_pb2.CreateAssignmentRuleRequest, context: Any
     ) -> inventory_pb2.AssignmentRule:
-        await self._enter(request, context)
+        await self.enter(request, context)
         made = inventory_pb2.AssignmentRule(
             id=1, client_id=request.client_id, priority=request.priority, filter=request.filter
         )
@@ -221,85 +240,85 @@ class Scripted(
     async def ListSuppressions(
         self, request: inventory_pb2.ListSuppressionsRequest, context: Any
     ) -> inventory_pb2.ListSuppressionsReply:
-        await self._enter(request, context)
+        await self.enter(request, context)
         return inventory_pb2.ListSuppressionsReply(suppressions=self.script.suppressions)
 
     async def CreateSuppression(
         self, request: inventory_pb2.CreateSuppressionRequest, context: Any
-    ) -> inventory_pb2.Suppression:
-        await self._enter(request, context)
-        return inventory_pb2.Suppression(id=1, condition=request.condition, reason=request.reason)
-
-    async def EndSuppression(
-        self, request: inventory_pb2.EndSuppressionRequest, context: Any
-    ) -> inventory_pb2.Suppression:
-        await self._enter(request, context)
-        return inventory_pb2.Suppression(id=request.id, readings=12)
+    ) -> inventory_pb2.CreateSuppressionReply:
+        await self.enter(request, context)
+        made = inventory_pb2.Suppression(id=1, condition=request.condition, reason=request.reason)
+        return inventory_pb2.CreateSuppressionReply(
+            suppression=None if request.dry_run else made, preview=self.script.preview
+        )
 
     async def ListUnitTypes(
         self, request: inventory_pb2.ListUnitTypesRequest, context: Any
     ) -> inventory_pb2.ListUnitTypesReply:
-        await self._enter(request, context)
+        await self.enter(request, context)
         return inventory_pb2.ListUnitTypesReply(unit_types=self.script.unit_types)
 
     async def ListBuckets(
         self, request: inventory_pb2.ListBucketsRequest, context: Any
     ) -> inventory_pb2.ListBucketsReply:
-        await self._enter(request, context)
+        await self.enter(request, context)
         found = [
             one
             for one in self.script.buckets
-            if _has(request.search, one.name)
+            if has(request.search, one.name)
             and request.client_id in {0, one.client_id}
             and request.source_type in {"", one.source_type}
             and request.unit_type in {"", one.unit_type}
         ]
-        rows, info = await _page(found, request.page, context)
+        rows, info = await paged(found, request.page, context)
         return inventory_pb2.ListBucketsReply(buckets=rows, page=info)
+
+    async def GetBucket(self, request: inventory_pb2.GetBucketRequest, context: Any) -> inventory_pb2.Bucket:
+        await self.enter(request, context)
+        one = next((one for one in self.script.buckets if one.id == request.id), None)
+        return one or await self._missing(context, "bucket", request.id)
 
     async def CreateBucket(
         self, request: inventory_pb2.CreateBucketRequest, context: Any
-    ) -> inventory_pb2.Bucket:
-        await self._enter(request, context)
+    ) -> inventory_pb2.CreateBucketReply:
+        await self.enter(request, context)
         of = next((one for one in self.script.clients if one.id == request.client_id), None)
         if of is None:
             await self._missing(context, "client", request.client_id)
+        if request.dry_run:
+            return inventory_pb2.CreateBucketReply(preview=self.script.preview)
         made = builders.bucket(
             len(self.script.buckets) + 1, request.name, of, terms=request.terms, filters=request.filters
         )
         self.script.buckets.append(made)
-        return made
+        return inventory_pb2.CreateBucketReply(bucket=made)
 
     async def ListReadings(
         self, request: billing_pb2.ListReadingsRequest, context: Any
     ) -> billing_pb2.ListReadingsReply:
-        await self._enter(request, context)
+        await self.enter(request, context)
         found = [
             one
             for one in self.script.readings
             if request.client_id in {0, one.client_id} and request.bucket_id in {0, one.bucket_id}
         ]
-        rows, info = await _page(found, request.page, context)
+        rows, info = await paged(found, request.page, context)
         return billing_pb2.ListReadingsReply(readings=rows, page=info)
 
     async def ListProjections(
         self, request: billing_pb2.ListProjectionsRequest, context: Any
     ) -> billing_pb2.ListProjectionsReply:
-        await self._enter(request, context)
+        await self.enter(request, context)
         found = [one for one in self.script.projections if request.client_id in {0, one.client_id}]
-        rows, info = await _page(found, request.page, context)
+        rows, info = await paged(found, request.page, context)
         return billing_pb2.ListProjectionsReply(projections=rows, page=info)
 
     async def RunBilling(self, request: billing_pb2.RunBillingRequest, context: Any) -> billing_pb2.Run:
-        await self._enter(request, context)
+        await self.enter(request, context)
         return self._run("billing")
 
-    async def RunProjection(self, request: billing_pb2.RunProjectionRequest, context: Any) -> billing_pb2.Run:
-        await self._enter(request, context)
-        return self._run("projection")
-
     async def RunJob(self, request: admin_pb2.RunJobRequest, context: Any) -> billing_pb2.Run:
-        await self._enter(request, context)
+        await self.enter(request, context)
         if request.name not in {"rollup", "binding", "billing", "projection"}:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"name: there is no job {request.name}")
         return self._run(request.name)
@@ -312,49 +331,44 @@ class Scripted(
     async def GetDashboard(
         self, request: insight_pb2.GetDashboardRequest, context: Any
     ) -> insight_pb2.Dashboard:
-        await self._enter(request, context)
+        await self.enter(request, context)
         return self.script.dashboard
 
     async def GetHealth(self, request: admin_pb2.GetHealthRequest, context: Any) -> insight_pb2.Health:
-        await self._enter(request, context)
+        await self.enter(request, context)
         return self.script.dashboard.health
 
     async def WhoAmI(self, request: admin_pb2.WhoAmIRequest, context: Any) -> admin_pb2.Identity:
-        await self._enter(request, context)
+        await self.enter(request, context)
         return admin_pb2.Identity(key_name="ops", role="viewer", server_version="0.1.0")
 
     async def ListAgents(
         self, request: agents_pb2.ListAgentsRequest, context: Any
     ) -> agents_pb2.ListAgentsReply:
-        await self._enter(request, context)
+        await self.enter(request, context)
         return agents_pb2.ListAgentsReply(agents=self.script.agents)
 
     async def ListQuarantine(
         self, request: admin_pb2.ListQuarantineRequest, context: Any
     ) -> admin_pb2.ListQuarantineReply:
-        await self._enter(request, context)
+        await self.enter(request, context)
         return admin_pb2.ListQuarantineReply(groups=self.script.quarantine)
 
-    async def ReleaseQuarantine(
-        self, request: admin_pb2.SettleQuarantineRequest, context: Any
-    ) -> admin_pb2.SettleQuarantineReply:
-        await self._enter(request, context)
-        return admin_pb2.SettleQuarantineReply(settled=2, kept=1)
-
-    async def DiscardQuarantine(
-        self, request: admin_pb2.SettleQuarantineRequest, context: Any
-    ) -> admin_pb2.SettleQuarantineReply:
-        await self._enter(request, context)
-        return admin_pb2.SettleQuarantineReply(settled=3)
-
     async def ListJobs(self, request: admin_pb2.ListJobsRequest, context: Any) -> admin_pb2.ListJobsReply:
-        await self._enter(request, context)
+        await self.enter(request, context)
         return admin_pb2.ListJobsReply(jobs=self.script.jobs)
+
+    async def Export(
+        self, request: exchange_pb2.ExportRequest, context: Any
+    ) -> AsyncIterator[exchange_pb2.ExportChunk]:
+        await self.enter(request, context)
+        for data in self.script.export:
+            yield exchange_pb2.ExportChunk(data=data)
 
     async def Watch(
         self, request: insight_pb2.WatchRequest, context: Any
     ) -> AsyncIterator[insight_pb2.Change]:
-        await self._enter(request, context)
+        await self.enter(request, context)
         queue: asyncio.Queue[str] = asyncio.Queue()
         self._watchers.add(queue)
         try:
@@ -373,26 +387,3 @@ def expired_certificate(authority: trustme.CA) -> trustme.LeafCert:
     return authority.issue_cert(
         "127.0.0.1", not_before=now - dt.timedelta(days=9), not_after=now - dt.timedelta(days=1)
     )
-
-
-def _has(search: str, *texts: str) -> bool:
-    return any(search.casefold() in text.casefold() for text in texts)
-
-
-async def _page(
-    found: Iterable[Row], page: types_pb2.PageRequest, context: Any
-) -> tuple[Sequence[Row], types_pb2.PageInfo]:
-    """A page of the rows; the token is the number of the row after which to go on."""
-    rows = list(found)
-    if page.size > 500:
-        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "page.size: at most 500")
-    if page.sort:
-        rows.sort(key=lambda row: _sort_key(row, page.sort), reverse=page.descending)
-    start = int(page.after or 0)
-    end = start + (page.size or 100)
-    return rows[start:end], types_pb2.PageInfo(next=str(end) if end < len(rows) else "", total=len(rows))
-
-
-def _sort_key(row: Any, name: str) -> Any:
-    value = getattr(row, {"client": "client_name"}.get(name, name))
-    return value if isinstance(value, str | int) else (value.seconds, value.nanos)

@@ -154,7 +154,7 @@ async def test_the_dashboard_is_a_row_for_each_figure(ullage: Command) -> None:
         "assets list --format xml",
         "assets list --limit 0",
         "assets assign 1",
-        "assets assign 1 --client 2 --end",
+        "assets assign 1 --to 2 --end",
         "assets show x",
         "clients create a --currency EUR --anchor 2026-02-30",
         "buckets create a --client 1 --source vm --unit ram --aggregation avg --base -1 --overage 1 --starts-on 2026-01-01",

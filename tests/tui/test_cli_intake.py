@@ -32,6 +32,7 @@ async def test_a_suppression_is_added_listed_and_ended(ullage: Command, aggregat
     listed = await ullage("suppressions", "list", "--ended", "--format", "json")
     assert [(row["id"], row["readings"], row["ended_at"]) for row in listed.json] == [(4, 12, None)]
     assert aggregator.asked(inventory_pb2.ListSuppressionsRequest)[0].ended
+    aggregator.script.answers["EndSuppression"] = inventory_pb2.Suppression(id=4, readings=12)
     ended = await ullage("suppressions", "end", "4")
     assert "12 readings of its time were dropped" in ended.err
     assert aggregator.asked(inventory_pb2.EndSuppressionRequest)[0].id == 4
@@ -49,6 +50,9 @@ async def test_quarantine_is_listed_with_an_example_that_no_spreadsheet_calculat
 async def test_quarantined_readings_are_released_by_agent_and_reason_and_discarded_by_id(
     ullage: Command, aggregator: Scripted
 ) -> None:
+    answers = aggregator.script.answers
+    answers["ReleaseQuarantine"] = admin_pb2.SettleQuarantineReply(settled=2, kept=1)
+    answers["DiscardQuarantine"] = admin_pb2.SettleQuarantineReply(settled=3)
     released = await ullage("quarantine", "release", "--agent", "3", "--reason", "unknown_unit")
     assert released.err == "2 readings released, 1 still not acceptable and kept.\n"
     discarded = await ullage("quarantine", "discard", "8", "9", "--yes")

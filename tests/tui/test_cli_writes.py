@@ -72,10 +72,10 @@ async def test_a_rule_is_created_for_a_client_named(ullage: Command, aggregator:
 
 
 async def test_assets_are_assigned_and_let_go(ullage: Command, aggregator: Scripted) -> None:
-    given = await ullage("assets", "assign", "8", "16", "--client", "2")
+    given = await ullage("assets", "assign", "8", "16", "--to", "2")
     assert (given.code, given.err) == (0, "2 of 2 assets changed.\n")
     ended = await ullage("assets", "assign", "8", "--end")
-    assert ended.err == "1 of 1 assets changed.\n"
+    assert ended.err == "1 of 1 asset changed.\n"
     assert aggregator.script.assets[7].client_id == 0
 
 

@@ -153,7 +153,7 @@ async def test_a_call_works_again_after_the_watch_has_reconnected(aggregator: Sc
 async def test_a_watch_that_falls_silent_is_lost(
     aggregator: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui.client.WATCH_SILENCE_SECONDS_MAX", 0.2)
+    monkeypatch.setattr("tui.client.watch.WATCH_SILENCE_SECONDS_MAX", 0.2)
     async with Aggregator(aggregator.settings) as seen:
         async for event in events_until(seen, Connected, Lost):
             if isinstance(event, Lost):

@@ -47,6 +47,22 @@ def write_object(row: Row, form: str, file: TextIO | None = None) -> None:
     print(to_json(row, indent=2 if form == "json" else None), file=file or sys.stdout, flush=True)
 
 
+def write_facts(row: Row, form: str, file: TextIO | None = None) -> None:
+    """One thing: a line per field for eyes, one object or one row for programs."""
+    match form:
+        case "json" | "jsonl":
+            write_object(row, form, file)
+        case "csv":
+            write([row], tuple(row), form, file)
+        case _:
+            write(
+                [{"field": name, "value": value} for name, value in row.items()],
+                ("field", "value"),
+                form,
+                file,
+            )
+
+
 def to_json(value: Value, *, indent: int | None = None) -> str:
     """Exact and printable: what a terminal could take for a command is escaped."""
     text = json.dumps(_plain(value), ensure_ascii=False, indent=indent)

@@ -5,12 +5,13 @@
 
 import asyncio
 import gc
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import click
 
-from tui.client import Aggregator, Page
+from tui.client import Aggregator
 from tui.failures import CallFailed, Kind
 from tui.format import clean
 from tui.settings import Given, SettingsError, load
@@ -68,21 +69,6 @@ def run(work: Callable[[Aggregator], Awaitable[Result]]) -> Result:
     raise failure
 
 
-async def client_id(aggregator: Aggregator, named: str) -> int:
-    """The id of a client given by id or by name (any case); 0 for an empty text."""
-    if not named:
-        return 0
-    if named.isascii() and named.isdigit():
-        return int(named)
-    after = ""
-    while True:
-        reply = await aggregator.clients(Page(size=500, after=after), search=named)
-        for client in reply.clients:
-            if client.name.casefold() == named.casefold():
-                return client.id
-        after = reply.page.next
-        if not after:
-            raise CallFailed(
-                Kind.REFUSED,
-                f"There is no client named {named!r}; `ullage clients list --search …` shows what there is.",
-            )
+def has_terminal() -> bool:
+    """Whether somebody is there to answer a question, which is asked on stderr."""
+    return sys.stdin.isatty() and sys.stderr.isatty()

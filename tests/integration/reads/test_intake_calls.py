@@ -40,7 +40,7 @@ def suppress(
 async def test_a_suppression_is_made_counts_and_is_ended(
     inventory: InventoryService, dsn: str, context: Context
 ) -> None:
-    made = await inventory.CreateSuppression(suppress("tmp-*"), context)
+    made = (await inventory.CreateSuppression(suppress("tmp-*"), context)).suppression
     assert (made.condition.pattern, made.reason, made.HasField("ended_at")) == ("tmp-*", "builds", False)
     async with intake(dsn) as into:
         await into.offer(Spool().seal(encoded(Tick([(RAM, 1), (TMP, 2)]))))

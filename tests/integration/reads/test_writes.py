@@ -65,7 +65,7 @@ async def test_a_client_is_answered_as_it_is_listed(service: InventoryService, c
 async def test_a_bucket_is_answered_as_it_is_listed(
     service: InventoryService, world: World, context: Context
 ) -> None:
-    made = await service.CreateBucket(new_bucket(await world.client("acme")), context)
+    made = (await service.CreateBucket(new_bucket(await world.client("acme")), context)).bucket
     assert (made.client_name, made.source_type, made.unit_type, made.priority) == ("acme", "vm", "ram", 3)
     assert (made.terms.commit, made.terms.base_price) == ("100.5", "0.0000000001")
     assert made.filters[0].conditions[0] == Condition(

@@ -1,0 +1,61 @@
+"""How the scripted aggregator answers: lists by page, and what it has no method of its own for as the script says."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from ullage.v1 import admin_pb2, billing_pb2, exchange_pb2, insight_pb2, inventory_pb2, types_pb2
+
+if TYPE_CHECKING:
+    from tests.tui.scripted import Scripted
+
+Row = TypeVar("Row")
+_FILES = (admin_pb2, billing_pb2, exchange_pb2, insight_pb2, inventory_pb2)
+
+
+def answer_the_rest(scripted: "Scripted") -> None:
+    """Gives it a method for every call of its services that its class does not answer itself."""
+    for file in _FILES:
+        for service in file.DESCRIPTOR.services_by_name.values():
+            for method in service.methods:
+                if method.name not in vars(type(scripted)):
+                    reply = GetMessageClass(method.output_type)
+                    setattr(scripted, method.name, _answering(scripted, method.name, reply))
+
+
+def _answering(
+    scripted: "Scripted", name: str, empty: Callable[[], Message]
+) -> Callable[[Any, Any], Awaitable[Message]]:
+    async def answer(request: Any, context: Any) -> Message:
+        await scripted.enter(request, context)
+        said = scripted.script.answers.get(name)
+        return empty() if said is None else said if isinstance(said, Message) else said(request)
+
+    return answer
+
+
+def has(search: str, *texts: str) -> bool:
+    """Whether it is part of one of the texts, any case."""
+    return any(search.casefold() in text.casefold() for text in texts)
+
+
+async def paged(
+    found: Iterable[Row], page: types_pb2.PageRequest, context: Any
+) -> tuple[Sequence[Row], types_pb2.PageInfo]:
+    """A page of the rows; the token is the number of the row after which to go on."""
+    rows = list(found)
+    if page.size > 500:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "page.size: at most 500")
+    if page.sort:
+        rows.sort(key=lambda row: _sort_key(row, page.sort), reverse=page.descending)
+    start = int(page.after or 0)
+    end = start + (page.size or 100)
+    return rows[start:end], types_pb2.PageInfo(next=str(end) if end < len(rows) else "", total=len(rows))
+
+
+def _sort_key(row: Any, name: str) -> Any:
+    value = getattr(row, {"client": "client_name"}.get(name, name))
+    return value if isinstance(value, str | int) else (value.seconds, value.nanos)

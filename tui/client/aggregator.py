@@ -1,0 +1,96 @@
+"""An aggregator as one person's key sees it: the lists and figures that screens and commands both read.
+
+Whatever only one place asks for goes by ``ask`` with the contract's own method and message.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+
+from tui.client.pages import PAGE_ROWS_MAX, AssetQuery, Page
+from tui.client.watch import Event, watch
+from tui.client.wire import Wire
+from ullage.v1 import admin_pb2, billing_pb2, insight_pb2, inventory_pb2
+
+
+class Aggregator(Wire):
+    """Dials when first used; ``close`` when done."""
+
+    async def clients(self, page: Page, *, search: str = "") -> inventory_pb2.ListClientsReply:
+        """Clients whose name contains ``search``."""
+        request = inventory_pb2.ListClientsRequest(page=page.message(), search=search)
+        return await self.ask(self.inventory.ListClients, request)
+
+    async def client(self, client_id: int, *, name: str) -> inventory_pb2.Client | None:
+        """One client, found by its name; None when no client of that id has it any more."""
+        after = ""
+        while True:
+            reply = await self.clients(Page(size=PAGE_ROWS_MAX, after=after), search=name)
+            for client in reply.clients:
+                if client.id == client_id:
+                    return client
+            after = reply.page.next
+            if not after:
+                return None
+
+    async def assets(self, page: Page, query: AssetQuery) -> inventory_pb2.ListAssetsReply:
+        """Assets for which everything in ``query`` holds."""
+        return await self.ask(self.inventory.ListAssets, query.message(page))
+
+    async def asset(self, asset_id: int) -> inventory_pb2.AssetDetail:
+        """One asset with series, bindings, assignments and agents."""
+        return await self.ask(self.inventory.GetAsset, inventory_pb2.GetAssetRequest(id=asset_id))
+
+    async def asset_usage(self, asset_id: int, *, days: int = 30) -> inventory_pb2.AssetUsage:
+        """A value per day (UTC) and unit type of the last ``days`` days, at most 31."""
+        request = inventory_pb2.GetAssetUsageRequest(id=asset_id, days=days)
+        return await self.ask(self.inventory.GetAssetUsage, request)
+
+    async def buckets(
+        self, page: Page, *, search: str = "", client_id: int = 0, source_type: str = "", unit_type: str = ""
+    ) -> inventory_pb2.ListBucketsReply:
+        """Buckets with usage and projection of their open period."""
+        request = inventory_pb2.ListBucketsRequest(
+            page=page.message(),
+            search=search,
+            client_id=client_id,
+            source_type=source_type,
+            unit_type=unit_type,
+        )
+        return await self.ask(self.inventory.ListBuckets, request)
+
+    async def bucket(self, bucket_id: int, *, client_id: int, name: str) -> inventory_pb2.Bucket | None:
+        """One bucket, found by its client and name; None when no bucket of that id has it any more."""
+        after = ""
+        while True:
+            page = Page(size=PAGE_ROWS_MAX, after=after)
+            reply = await self.buckets(page, client_id=client_id, search=name)
+            for bucket in reply.buckets:
+                if bucket.id == bucket_id:
+                    return bucket
+            after = reply.page.next
+            if not after:
+                return None
+
+    async def readings(
+        self, page: Page, *, client_id: int = 0, bucket_id: int = 0
+    ) -> billing_pb2.ListReadingsReply:
+        """Billing readings of all periods."""
+        request = billing_pb2.ListReadingsRequest(
+            page=page.message(), client_id=client_id, bucket_id=bucket_id
+        )
+        return await self.ask(self.billing.ListReadings, request)
+
+    async def dashboard(self) -> insight_pb2.Dashboard:
+        """The figures over everything this key may see."""
+        return await self.ask(self.insight.GetDashboard, insight_pb2.GetDashboardRequest())
+
+    async def health(self) -> insight_pb2.Health:
+        """How the system itself is doing."""
+        return await self.ask(self.admin.GetHealth, admin_pb2.GetHealthRequest())
+
+    async def who_am_i(self) -> admin_pb2.Identity:
+        """Name and role of the key in use."""
+        return await self.ask(self.admin.WhoAmI, admin_pb2.WhoAmIRequest())
+
+    def watch(self, nouns: Iterable[str] = ()) -> AsyncIterator[Event]:
+        """News for as long as the caller listens; reconnects by itself, for ever."""
+        return watch(self, nouns)
