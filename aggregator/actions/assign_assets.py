@@ -1,43 +1,100 @@
-"""Assigns assets to a client by hand, or to nobody; rules leave them alone from then on."""
+"""Assigns assets to a client by hand, or to nobody, from a time on; or gives them back to assignment rules."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
+from aggregator.actions.asset_act import ASSETS_MAX as ASSETS_MAX
+from aggregator.actions.asset_act import (
+    Done,
+    Planned,
+    acting_on,
+    carry_out,
+    check_active,
+    cut_note,
+    done,
+    given_hour,
+    make_plans,
+)
 from aggregator.actions.create_bucket import client_to_change
-from aggregator.actions.rebind import rebind_assets
-from aggregator.domain.bind import Asset, Plan, World, plan_by_hand
-from aggregator.errors import Conflict, Invalid, NotFound
-from aggregator.store import binding
-from aggregator.store.database import Database
-from aggregator.store.news import announce
-
-# One transaction; more are asked for in several.
-ASSETS_MAX = 10_000
+from aggregator.domain.bind import Asset, Plan, World
+from aggregator.domain.decide import assigned, released
+from aggregator.domain.moves import how_divided
+from aggregator.store import asset_acts, binding
+from aggregator.store.database import Connection, Database
 
 
-async def assign_assets(db: Database, *, asset_ids: Sequence[int], client_id: int) -> int:
-    """How many assets changed hands. All are acknowledged and bound anew, in the same transaction.
+async def assign_assets(
+    db: Database,
+    *,
+    asset_ids: Sequence[int],
+    client_id: int,
+    since: datetime | None = None,
+    dry_run: bool = False,
+    confirmed_assets: int = 0,
+) -> Done:
+    """How many assets changed hands. All are acknowledged and bound anew; rules leave them alone from then on.
 
-    ``client_id`` 0 ends the assignment. It acts on all time that is not finalised. Raises ``Invalid`` for too many,
-    ``NotFound`` for an unknown asset or client, ``Conflict`` for a disabled one; then nothing is changed.
+    ``client_id`` 0 ends the assignment. ``since`` is cut to the hour; None: all time that is not finalised. Raises
+    ``Invalid`` for too many, ``NotFound`` for an unknown asset or client, ``Conflict`` for finalised time and for a disabled
+    or disregarded one; then nothing is changed.
     """
-    wanted = sorted(set(asset_ids))
-    if not wanted:
-        raise Invalid("asset_ids", "is empty; name at least one asset")
-    if len(wanted) > ASSETS_MAX:
-        raise Invalid("asset_ids", f"has {len(wanted)}; at most {ASSETS_MAX} can be assigned at once")
-    async with db.transaction() as conn:
-        await binding.share_rules(conn)
+    from_slot = given_hour("from", since)
+    async with acting_on(db, asset_ids, dry_run=dry_run) as (conn, held):
         client = await client_to_change(conn, client_id) if client_id else None
-        held = await binding.take_assets(conn, wanted)
-        if len(held) < len(wanted):
-            raise NotFound("asset", min(set(wanted) - set(held)))
-        if left_alone := await binding.left_alone(conn, wanted):
-            raise Conflict(f"asset {left_alone[0]} is disabled or disregarded; restore it first")
-        await binding.decide_by_hand(conn, wanted)
+        check_active(held)
+        ids = [asset.id for asset in held]
 
         def decide(asset: Asset, world: World) -> Plan:
-            return plan_by_hand(asset, world, client_id=client.id if client else None)
+            return assigned(asset, world, client_id=client.id if client else None, from_slot=from_slot)
 
-        changed, _, _ = await rebind_assets(conn, wanted, also=[client.id] if client else [], decide=decide)
-        await announce(conn, "asset")
-    return changed
+        planned = await make_plans(conn, ids, decide=decide, also=[client.id] if client else [])
+        await binding.decide_by_hand(conn, ids)
+        notes = []
+        if from_slot is not None and since is not None:
+            notes = [cut_note("from", from_slot, since), *await divided(conn, planned)]
+        preview = await carry_out(
+            conn,
+            planned,
+            now=await asset_acts.read_clock(conn),
+            dry_run=dry_run,
+            confirmed_assets=confirmed_assets,
+            notes=notes,
+        )
+        return await done(conn, changed=planned.moved, preview=preview, dry_run=dry_run)
+
+
+async def release_assets(
+    db: Database, *, asset_ids: Sequence[int], dry_run: bool = False, confirmed_assets: int = 0
+) -> Done:
+    """Rules decide again whose they are; how many of them had been decided by hand.
+
+    Raises like ``assign_assets``.
+    """
+    async with acting_on(db, asset_ids, dry_run=dry_run) as (conn, held):
+        check_active(held)
+        ids = await asset_acts.assigned_by_hand(conn, [asset.id for asset in held])
+        await asset_acts.give_back(conn, ids)
+        planned = await make_plans(conn, ids, decide=released)
+        preview = await carry_out(
+            conn,
+            planned,
+            now=await asset_acts.read_clock(conn),
+            dry_run=dry_run,
+            confirmed_assets=confirmed_assets,
+        )
+        return await done(conn, changed=len(ids), preview=preview, dry_run=dry_run)
+
+
+async def divided(conn: Connection, planned: Planned) -> list[str]:
+    """What the buckets that series go between make of a move in mid-period."""
+    concerned: set[int] = set()
+    for plan in planned.plans.values():
+        for change in plan.bindings.values():
+            lost = {span.owner_id for span in change.removed}
+            lost |= {held.owner_id for held, wanted in change.resized if wanted.to_slot < held.to_slot}
+            gained = {span.owner_id for span in change.added}
+            gained |= {held.owner_id for held, wanted in change.resized if wanted.to_slot > held.to_slot}
+            if lost and gained - lost:
+                concerned |= lost | gained
+    rows = await asset_acts.buckets(conn, concerned)
+    return how_divided((row.name, row.aggregation, row.percentile) for row in rows if row.aggregation)

@@ -759,7 +759,10 @@ class AssignAssetsReply(_message.Message):
 
     CHANGED_FIELD_NUMBER: _builtins.int
     PREVIEW_FIELD_NUMBER: _builtins.int
+    AUDIT_GROUP_FIELD_NUMBER: _builtins.int
     changed: _builtins.int
+    audit_group: _builtins.int
+    """To undo it by; 0 in a dry run or when nothing changed."""
     @_builtins.property
     def preview(self) -> _types_pb2.Preview: ...
     def __init__(
@@ -767,10 +770,11 @@ class AssignAssetsReply(_message.Message):
         *,
         changed: _builtins.int = ...,
         preview: _types_pb2.Preview | None = ...,
+        audit_group: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["preview", b"preview"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "preview", b"preview"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_group", b"audit_group", "changed", b"changed", "preview", b"preview"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
