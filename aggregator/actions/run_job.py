@@ -12,6 +12,7 @@ from datetime import datetime
 
 from aggregator.actions.bill import bill
 from aggregator.actions.project import project
+from aggregator.actions.provision import provision
 from aggregator.actions.rebind import rebind
 from aggregator.actions.roll_up import roll_up
 from aggregator.errors import NotFound, UllageError
@@ -52,6 +53,11 @@ async def _rollup(db: Database, order: Order) -> Mapping[str, int]:
     return await roll_up(db, now=order.now)
 
 
+async def _provisioning(db: Database, order: Order) -> Mapping[str, int]:
+    done = await provision(db, now=order.now)
+    return {"clients": done.clients, "created": done.created, "problems": done.problems}
+
+
 async def _binding(db: Database, order: Order) -> Mapping[str, int]:
     return await rebind(db)
 
@@ -69,6 +75,7 @@ JOBS: Mapping[str, Job] = {
     job.name: job
     for job in (
         Job("rollup", "adds up the readings of slots that have ended or were touched since", _rollup),
+        Job("provisioning", "makes the buckets that templates ask for, for people to review", _provisioning),
         Job("binding", "assigns and binds assets that are new or whose rules changed", _binding),
         Job("billing", "rates the periods whose usage, bindings or terms changed", _billing),
         Job("projection", "works out what open periods will look like at their end", _projection),

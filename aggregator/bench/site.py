@@ -50,6 +50,7 @@ key = "tls/server.key"
 level = "info"
 [jobs]
 rollup_seconds = 86400
+provisioning_seconds = 86400
 binding_seconds = 86400
 billing_seconds = 86400
 projection_seconds = 86400

@@ -50,6 +50,11 @@ async def hold(conn: Connection, client_id: int) -> HeldClient | None:
     return await fetch_one(conn, HeldClient, _Q["hold"], {"client_id": client_id})
 
 
+async def exists(conn: Connection, client_id: int) -> bool:
+    """Whether there is a client of that id."""
+    return bool(await fetch_value(conn, _Q["exists"], {"client_id": client_id}))
+
+
 async def is_named(conn: Connection, name: str, *, other_than: int) -> bool:
     """Whether another client has the name."""
     return bool(await fetch_value(conn, _Q["named"], {"name": name, "client_id": other_than}))

@@ -265,3 +265,6 @@ end $$;
 
 create trigger bucket_terms_dirty after insert or update or delete on bucket_terms
 for each row execute function mark_terms_dirty();
+
+-- Whether a unit type has readings: then what its steps mean is fixed.
+create index series_unit_type on series (unit_type_id);

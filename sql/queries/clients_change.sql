@@ -24,6 +24,9 @@ from client
 where id = %(client_id)s
 for no key update
 
+-- name: exists
+select exists (select from client where id = %(client_id)s)
+
 -- name: named
 -- Whether another client has the name.
 select exists (select from client where name = %(name)s and id <> %(client_id)s)

@@ -224,7 +224,7 @@ async def test_stopping_gives_up_a_run_that_takes_too_long(db: Database) -> None
 async def test_the_timetable_tells_when_each_job_runs_next(db: Database) -> None:
     timetable = Jobs(db, seconds=dict.fromkeys(JOBS, 600), clock=lambda: datetime.now(UTC))
     told: Timetable = timetable
-    assert [job.next_run for job in told.timetable()] == [None] * 4
+    assert [job.next_run for job in told.timetable()] == [None] * len(JOBS)
     before = datetime.now(UTC)
     timetable.start()
     for job in told.timetable():
@@ -232,4 +232,10 @@ async def test_the_timetable_tells_when_each_job_runs_next(db: Database) -> None
         assert job.next_run is not None
         assert job.next_run > before
     await timetable.stop()
-    assert [job.name for job in told.timetable()] == ["rollup", "binding", "billing", "projection"]
+    assert [job.name for job in told.timetable()] == [
+        "rollup",
+        "provisioning",
+        "binding",
+        "billing",
+        "projection",
+    ]

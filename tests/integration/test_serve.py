@@ -78,7 +78,13 @@ async def test_it_serves_agents_and_people_and_ends_in_order(site: Site) -> None
             jobs = await admin.ListJobs(
                 admin_pb2.ListJobsRequest(), metadata=metadata, timeout=DEADLINE_SECONDS
             )
-            assert [job.name for job in jobs.jobs] == ["rollup", "binding", "billing", "projection"]
+            assert [job.name for job in jobs.jobs] == [
+                "rollup",
+                "provisioning",
+                "binding",
+                "billing",
+                "projection",
+            ]
             run = await admin.RunJob(
                 admin_pb2.RunJobRequest(name="rollup"), metadata=metadata, timeout=DEADLINE_SECONDS
             )
@@ -233,11 +239,11 @@ def test_a_second_certificate_is_for_the_same_agent(site: Site) -> None:
 
 
 def test_a_job_run_by_hand_prints_what_it_did(site: Site) -> None:
-    for name in ("rollup", "binding", "billing", "projection"):
+    for name in ("rollup", "provisioning", "binding", "billing", "projection"):
         run = json.loads(site.must("jobs", "run", name))
         assert (run["job"], run["state"]) == (name, "done")
     done = site.run("jobs", "run", "reboot")
-    assert (done.returncode, "rollup, binding, billing, projection" in done.stderr) == (1, True)
+    assert (done.returncode, "rollup, provisioning, binding, billing, projection" in done.stderr) == (1, True)
 
 
 def test_doctor_says_what_is_wrong_and_what_to_do(site: Site) -> None:

@@ -30,7 +30,7 @@ async def world(dsn: str) -> AsyncIterator[World]:
 @pytest.fixture
 def jobs(db: Database) -> Jobs:
     """The timetable, not started: a job runs when a test runs it."""
-    seconds = {"rollup": 60, "binding": 30, "billing": 3600, "projection": 3600}
+    seconds = {"rollup": 60, "provisioning": 86_400, "binding": 30, "billing": 3600, "projection": 3600}
     return Jobs(db, seconds=seconds, clock=lambda: datetime.now(UTC))
 
 

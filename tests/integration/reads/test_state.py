@@ -24,7 +24,7 @@ from tests.servers import Database as OwnDatabase
 from ullage.v1 import admin_pb2, agents_pb2, billing_pb2, insight_pb2
 
 MINUTE = timedelta(minutes=1)
-JOBS = ("rollup", "binding", "billing", "projection")
+JOBS = ("rollup", "provisioning", "binding", "billing", "projection")
 ANSWER_SECONDS_MAX = 20.0
 
 

@@ -49,6 +49,7 @@ def test_a_complete_file_gives_defaults_for_the_rest(tmp_path: Path) -> None:
         3600,
         3600,
     )
+    assert jobs.provisioning_seconds == 86_400
     assert config.authority is None
     assert not config.people.reflection
 
