@@ -84,13 +84,13 @@ def _open_screens(given: Given) -> int:
 
 def main() -> None:
     """The console script."""
-    sys.exit(_run())
+    sys.exit(run())
 
 
-def _run() -> int:
-    """Runs the command line and returns the exit code."""
+def run(arguments: list[str] | None = None) -> int:
+    """Runs these arguments, or those of the process, and returns the exit code."""
     try:
-        code = cli.main(prog_name="ullage", standalone_mode=False)
+        code = cli.main(arguments, prog_name="ullage", standalone_mode=False)
     except Failure as failure:
         for line in str(failure).splitlines():
             say(f"ullage: {line}")

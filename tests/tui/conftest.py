@@ -1,12 +1,12 @@
 """Fixtures of the terminal's tests: one authority, and an aggregator on the loopback that gives scripted answers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 
-from tests.tui.commands import Command, Done, finish, start
+from tests.tui.commands import Command, Done, Worker
 from tests.tui.estate import estate
 from tests.tui.scripted import Script, Scripted
 
@@ -32,13 +32,21 @@ async def aggregator(script: Script, authority: trustme.CA) -> AsyncIterator[Scr
     await scripted.stop()
 
 
+@pytest.fixture(scope="session")
+def worker() -> Iterator[Worker]:
+    """Runs commands, one after another."""
+    made = Worker()
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def ullage(aggregator: Scripted, tmp_path: Path) -> Command:
+def ullage(aggregator: Scripted, tmp_path: Path, worker: Worker) -> Command:
     """Runs a command against the scripted aggregator."""
 
-    async def run(*arguments: str, **environment: str) -> Done:
-        return await finish(
-            await start(*arguments, environment={**aggregator.environment(tmp_path), **environment})
-        )
+    settings = aggregator.environment(tmp_path)
+
+    async def run(*arguments: str, stdin: str = "", **environment: str) -> Done:
+        return await worker.run(*arguments, environment=settings | environment, stdin=stdin)
 
     return run

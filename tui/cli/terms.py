@@ -40,6 +40,34 @@ _AMOUNTS = {
 }
 
 
+_MORE = (
+    click.option(
+        "--package", type=parse_amount, metavar="AMOUNT", help="Overage in whole packages of so many."
+    ),
+    click.option("--minimum", type=parse_amount, metavar="AMOUNT", help="Money a period at least."),
+    click.option("--maximum", type=parse_amount, metavar="AMOUNT", help="Money a period at most."),
+    click.option(
+        "--tier",
+        "tiers",
+        type=parse_tier,
+        multiple=True,
+        metavar="ABOVE:PRICE",
+        help="Overage price by tiers, e.g. --tier 0:4 --tier 100:3.",
+    ),
+    click.option(
+        "--gap",
+        type=parse_gap_rule,
+        metavar="RULE",
+        help="What a level is worth where nothing is known: 'hold N' slots, or zero.",
+    ),
+    click.option(
+        "--prorate/--no-prorate",
+        default=None,
+        help="Divide commit, minimum and maximum by time in a part of a period.",
+    ),
+)
+
+
 def terms_options(*, required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Adds one option per field of terms; ``read_terms`` takes what they were given."""
     options = (
@@ -83,30 +111,7 @@ def terms_options(*, required: bool) -> Callable[[Callable[..., Any]], Callable[
             help="How a period's slots become one quantity: sum, avg, max, min, sum_of_max, last, count, "
             "or a percentile such as p95.",
         ),
-        click.option(
-            "--package", type=parse_amount, metavar="AMOUNT", help="Overage in whole packages of so many."
-        ),
-        click.option("--minimum", type=parse_amount, metavar="AMOUNT", help="Money a period at least."),
-        click.option("--maximum", type=parse_amount, metavar="AMOUNT", help="Money a period at most."),
-        click.option(
-            "--tier",
-            "tiers",
-            type=parse_tier,
-            multiple=True,
-            metavar="ABOVE:PRICE",
-            help="Overage price by tiers, e.g. --tier 0:4 --tier 100:3.",
-        ),
-        click.option(
-            "--gap",
-            type=parse_gap_rule,
-            metavar="RULE",
-            help="What a level is worth where nothing is known: 'hold N' slots, or zero.",
-        ),
-        click.option(
-            "--prorate/--no-prorate",
-            default=None,
-            help="Divide commit, minimum and maximum by time in a part of a period.",
-        ),
+        *_MORE,
     )
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
