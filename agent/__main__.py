@@ -1,4 +1,4 @@
-"""The command line of the agent: run, collect, check. Errors are sentences on stderr and an exit code, never a traceback.
+"""The command line of the agent: enrol, run, collect, check. Errors are sentences on stderr and a code, never a traceback.
 
 Exit codes: 0 ok, 1 refused or failed, 2 usage or configuration, 3 aggregator not reachable, 130 interrupted.
 """
@@ -25,8 +25,9 @@ The configuration is TOML; paths are relative to the file:
     [aggregator]
     address = "metering.example:8443"
     ca = "ca.crt"                   # of the aggregator's authority
-    certificate = "agent.crt"       # ullage-aggregator ca issue agent NAME …
+    certificate = "agent.crt"       # ullage-agent enrol writes these, and this file if it is missing
     key = "agent.key"
+    enrolment = "metering.example:7444"  # where an expired certificate is recovered
 \b
     [collect]
     interval_seconds = 60           # 1 to 3600
@@ -64,6 +65,60 @@ def main() -> None:
 @main.command()
 @_config_option
 @click.option(
+    "--aggregator",
+    required=True,
+    metavar="HOST:PORT",
+    help="The aggregator's listener for people, where hosts enrol.",
+)
+@click.option(
+    "--agent-listener",
+    metavar="HOST:PORT",
+    help="Its listener for agents; needed unless the configuration has it.",
+)
+@click.option(
+    "--fingerprint", required=True, help="SHA-256 of its authority's certificate; the token came with it."
+)
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="A file with the token, - for stdin. Without it: ULLAGE_ENROL_TOKEN, else stdin.",
+)
+@click.option("--name", help="What the agent is called; the host's name unless given.")
+def enrol(
+    config_file: Path,
+    aggregator: str,
+    agent_listener: str | None,
+    fingerprint: str,
+    token_file: Path | None,
+    name: str | None,
+) -> None:
+    """Make this host an agent: a key that stays here, a certificate from the aggregator, and the configuration.
+
+    Can be repeated with the same token when the answer was lost. Needs the program openssl.
+
+    \b
+    Example (the token in token.txt, mode 0600):
+      ullage-agent enrol --config /etc/ullage/agent.toml --aggregator metering.example:7444 \\
+        --agent-listener metering.example:7443 --fingerprint AB:CD:… --token-file token.txt
+    """
+    from agent import enrol as enrolling
+
+    wanted = enrolling.Wanted(
+        config_file=config_file,
+        aggregator=aggregator,
+        agent_listener=agent_listener or "",
+        fingerprint=fingerprint,
+        name=name or "",
+    )
+    try:
+        click.echo(enrolling.enrol(wanted, enrolling.read_token(token_file)))
+    except enrolling.NotEnrolled as error:
+        _fail(str(error), error.code)
+
+
+@main.command()
+@_config_option
+@click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
 def run(config_file: Path, log_level: str) -> None:
@@ -78,7 +133,7 @@ def run(config_file: Path, log_level: str) -> None:
     from ullage import log
 
     config = _load_config(config_file)
-    known = _load_credentials(config)
+    known = _load_credentials(config, recoverable=bool(config.enrolment))
     log.configure(log_level)
     for warning in known.warnings:
         click.echo(f"warning: {warning}", err=True)
@@ -138,13 +193,13 @@ def _load_config(path: Path) -> "Config":
         _fail("\n".join(error.problems), EXIT_USAGE)
 
 
-def _load_credentials(config: "Config") -> "Credentials":
+def _load_credentials(config: "Config", *, recoverable: bool) -> "Credentials":
     from datetime import UTC, datetime
 
     from agent.credentials import Refused, load
 
     try:
-        return load(config.files, now=datetime.now(UTC))
+        return load(config.files, now=datetime.now(UTC), recoverable=recoverable)
     except Refused as error:
         _fail("\n".join(error.problems), EXIT_FAILED)
 

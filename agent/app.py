@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import signal
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from agent.disk import Disk
 from agent.heartbeat import Condition, Heartbeat
 from agent.link import Greeting
 from agent.outbox import Inbox
+from agent.renewal import Renewal
 from agent.spool import Spool
 from agent.uplink import Uplink
 from ullage.log import fields
@@ -47,7 +49,7 @@ def make_collection(config: Config, spool: Inbox, clock: identity.Clock) -> Coll
 def explain(address: str, known: Credentials) -> str:
     """Why the aggregator cannot be reached, as far as this side can tell; empty when TLS works. Blocks for seconds."""
     try:
-        credentials.load(known.files, now=datetime.now(UTC))
+        known = credentials.load(known.files, now=datetime.now(UTC))
     except credentials.Refused as refused:
         return str(refused)
     return credentials.probe(address, known)
@@ -70,12 +72,13 @@ async def run(config: Config, known: Credentials, disk: Disk) -> int:
         clock=clock,
         explain=lambda: explain(config.address, known),
     )
+    renewal = Renewal(config, known, uplink, clock=clock, boot_id=identity.boot_id())
     heartbeat = Heartbeat(
         spool=spool,
         uplink=uplink,
         clock=clock,
         version=identity.version(),
-        condition=lambda: Condition(collection.failures),
+        condition=lambda: Condition(_with_certificate(collection.failures, renewal.problem)),
     )
     stop = _stop_on_signal()
     log.info(
@@ -95,10 +98,11 @@ async def run(config: Config, known: Credentials, disk: Disk) -> int:
     collecting = asyncio.create_task(collection.run())
     sending = asyncio.create_task(uplink.run())
     beating = asyncio.create_task(heartbeat.run())
+    renewing = asyncio.create_task(renewal.run())
     stopping = asyncio.create_task(stop.wait())
     try:
         done, _ = await asyncio.wait(
-            {collecting, sending, beating, stopping}, return_when=asyncio.FIRST_COMPLETED
+            {collecting, sending, beating, renewing, stopping}, return_when=asyncio.FIRST_COMPLETED
         )
         if stopping in done:
             await _finish(collecting, collection, uplink)
@@ -108,11 +112,16 @@ async def run(config: Config, known: Credentials, disk: Disk) -> int:
             await task
         return EXIT_FAILED
     finally:
-        tasks = (collecting, sending, beating, stopping)
+        tasks = (collecting, sending, beating, renewing, stopping)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         spool.close()
+
+
+def _with_certificate(failures: Mapping[str, str], problem: str) -> Mapping[str, str]:
+    """What failed, and among it that the certificate cannot be renewed."""
+    return {**failures, "certificate": problem} if problem else failures
 
 
 async def _finish(collecting: asyncio.Task[None], collection: Collection, uplink: Uplink) -> None:

@@ -42,6 +42,8 @@ class Config:
     """A configuration without problems; paths are absolute. ``settings``: by collector that is listed and has any."""
 
     address: str
+    # The listener for people, where an expired certificate is recovered; empty where that is left to people.
+    enrolment: str
     files: Files
     interval_seconds: int
     collectors: tuple[str, ...]
@@ -84,6 +86,12 @@ _TABLES: Mapping[str, Mapping[str, _Key]] = {
         "ca": _Key(_Text, "give the path of the authority's certificate (ca.crt)"),
         "certificate": _Key(_Text, "give the path of this agent's certificate"),
         "key": _Key(_Text, "give the path of this agent's private key"),
+        "enrolment": _Key(
+            str,
+            'give the aggregator\'s listener for people as "host:port", where an expired certificate is recovered',
+            default="",
+            check=lambda address: _address_problem(address) if address else "",
+        ),
     },
     "collect": {
         "interval_seconds": _Key(
@@ -143,6 +151,7 @@ def parse(tree: Mapping[str, Any], *, folder: Path) -> Config:
         raise Invalid(problems)
     return Config(
         address=values["aggregator", "address"],
+        enrolment=values["aggregator", "enrolment"],
         files=Files(*(folder / values["aggregator", key] for key in ("ca", "certificate", "key"))),
         interval_seconds=values["collect", "interval_seconds"],
         collectors=tuple(values["collect", "collectors"]),

@@ -19,13 +19,14 @@ from ullage.channel import Identity
 
 PROBE_SECONDS_MAX = 10.0
 _AGENT_URI = re.compile(r"spiffe://ullage/agent/([0-9a-f-]{36})")
+_GENERATION_URI = re.compile(r"urn:ullage:generation:([0-9]{1,18})")
 # OpenSSL's X509_V_FLAG_NO_CHECK_TIME: times are judged here, in words.
 _NO_CHECK_TIME = 0x200000
 _HANDSHAKE_STEPS_MAX = 20
 # The client's half of an HTTP/2 connection: its preface and an empty SETTINGS frame (RFC 9113, 3.4). The server's
 # answer, or its alert about our certificate, comes after it.
 _HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-_ISSUE = "issue one with `ullage-aggregator ca issue agent`"
+_ISSUE = "enrol this host with a token (`ullage-agent enrol`)"
 
 
 class Refused(Exception):
@@ -56,10 +57,16 @@ class Credentials:
     not_after: datetime
     # What an operator should change although it works.
     warnings: tuple[str, ...]
+    not_before: datetime
+    # Its place in the line of this agent's certificates; 0 where it does not say.
+    generation: int
 
 
-def load(files: Files, *, now: datetime) -> Credentials:
-    """Reads and judges the three files. Raises ``Refused`` with everything that is wrong with them."""
+def load(files: Files, *, now: datetime, recoverable: bool = False) -> Credentials:
+    """Reads and judges the three files. Raises ``Refused`` with everything that is wrong with them.
+
+    ``recoverable``: that the certificate has expired is not wrong, because the agent knows where to get another.
+    """
     problems: list[str] = []
     ca = _read("CA certificate", files.ca, problems)
     certificate = _read("certificate", files.certificate, problems)
@@ -81,10 +88,10 @@ def load(files: Files, *, now: datetime) -> Credentials:
             f"certificate {files.certificate} is not valid before {not_before:%Y-%m-%d %H:%M} UTC and this host's "
             f"clock says {now:%Y-%m-%d %H:%M} UTC: set the clock"
         )
-    if now >= not_after:
+    if now >= not_after and not recoverable:
         problems.append(
             f"certificate {files.certificate} expired on {not_after:%Y-%m-%d %H:%M} UTC: {_ISSUE} "
-            "(or set the clock, if it is wrong)"
+            "(or set the clock, if it is wrong; or set aggregator.enrolment, and the agent recovers by itself)"
         )
     found = [
         match[1] for kind, uri in facts.get("subjectAltName", ()) if (match := _AGENT_URI.fullmatch(uri))
@@ -93,9 +100,26 @@ def load(files: Files, *, now: datetime) -> Credentials:
         problems.append(f"certificate {files.certificate} does not name an agent: {_ISSUE}")
     if problems:
         raise Refused(problems)
-    return Credentials(
-        files, ca, Identity(certificate, key), found[0], not_after, tuple(_open_to_others(files.key))
+    generation = next(
+        (int(match[1]) for _, uri in facts["subjectAltName"] if (match := _GENERATION_URI.fullmatch(uri))), 0
     )
+    return Credentials(
+        files=files,
+        ca=ca,
+        identity=Identity(certificate, key),
+        agent=found[0],
+        not_after=not_after,
+        warnings=tuple(_open_to_others(files.key)),
+        not_before=not_before,
+        generation=generation,
+    )
+
+
+def check_authorities(pem: bytes) -> None:
+    """Raises ``Refused`` for what holds no certificate: it would lock this agent out."""
+    problems: list[str] = []
+    if _trust(Path("of the aggregator"), pem, problems) is None:
+        raise Refused(problems)
 
 
 def probe(address: str, credentials: Credentials) -> str:

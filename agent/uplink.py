@@ -79,6 +79,10 @@ class Uplink:
         """Batches in the spool that are not acknowledged."""
         return self._spool.waiting
 
+    def use(self, *, ca: bytes, identity: Identity) -> None:
+        """From the next dialling on. The present stream goes on: certificates are looked at when a connection begins."""
+        self._ca, self._identity = ca, identity
+
     async def drained(self) -> None:
         """Returns when every batch in the spool is acknowledged or put aside."""
         await self._spool.drained()

@@ -11,7 +11,7 @@ import resource
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import grpc.aio
@@ -19,21 +19,24 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
-from aggregator.authority import server_problems
-from aggregator.config import Config, ConfigError, split_address
+from aggregator.config import Config, split_address
 from aggregator.errors import Conflict
 from aggregator.ingest.commit import Committer
 from aggregator.ingest.rates import Rates
+from aggregator.issuing import Issuer
 from aggregator.jobs import Jobs
+from aggregator.listener_tls import ListenerTls
 from aggregator.listening import why_not
 from aggregator.notify import READY, STOPPING, notify
 from aggregator.rpc import access
 from aggregator.rpc.admin import AdminService
 from aggregator.rpc.billing import BillingService
 from aggregator.rpc.changes import Changes
+from aggregator.rpc.enrolment import EnrolmentService
 from aggregator.rpc.ingest import IngestService
 from aggregator.rpc.insight import InsightService
 from aggregator.rpc.inventory import InventoryService
+from aggregator.rpc.renewal import RenewalService
 from aggregator.rpc.server import CALLS_AT_ONCE_MAX, OPTIONS, Guard, admit_agents, admit_people
 from aggregator.store.database import Database
 from aggregator.store.migrate import check_schema
@@ -41,6 +44,7 @@ from ullage.log import fields
 from ullage.v1 import (
     admin_pb2_grpc,
     billing_pb2_grpc,
+    enrolment_pb2_grpc,
     ingest_pb2_grpc,
     insight_pb2_grpc,
     inventory_pb2_grpc,
@@ -78,6 +82,7 @@ class Parts:
     changes: Changes
     jobs: Jobs
     health: health_aio.HealthServicer
+    issuer: Issuer | None
 
 
 async def serve(config: Config, dsn: str) -> None:
@@ -91,7 +96,7 @@ async def serve(config: Config, dsn: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     access.check_table(access.methods())
-    agents_tls, people_tls = _credentials(config)
+    tls = ListenerTls(config)
     _raise_file_limit()
     async with contextlib.AsyncExitStack() as stack:
         db = await Database.open(dsn)
@@ -101,8 +106,8 @@ async def serve(config: Config, dsn: str) -> None:
         parts = _parts(config, db)
         agents, people = _agents_server(parts), _people_server(parts, reflect=config.people.reflection)
         at = {
-            "agents": _bind(agents, "agents.listen", config.agents.listen, agents_tls),
-            "people": _bind(people, "people.listen", config.people.listen, people_tls),
+            "agents": _bind(agents, "agents.listen", config.agents.listen, tls.agents()),
+            "people": _bind(people, "people.listen", config.people.listen, tls.people()),
         }
         await _start(parts, agents, people, stack)
         # What lives as long as the program is never looked through again, and what a batch leaves behind seldom: almost
@@ -147,6 +152,7 @@ async def _start(
 def _parts(config: Config, db: Database) -> Parts:
     seconds = {
         "rollup": config.jobs.rollup_seconds,
+        "provisioning": config.jobs.provisioning_seconds,
         "binding": config.jobs.binding_seconds,
         "billing": config.jobs.billing_seconds,
         "projection": config.jobs.projection_seconds,
@@ -156,7 +162,7 @@ def _parts(config: Config, db: Database) -> Parts:
         batches_per_second=config.agents.batches_per_second_max,
         readings_per_second=config.agents.readings_per_second_max,
     )
-    return Parts(db, rates, Committer(db), Changes(db), jobs, health_aio.HealthServicer())
+    return Parts(db, rates, Committer(db), Changes(db), jobs, health_aio.HealthServicer(), _issuer(config))
 
 
 def _agents_server(parts: Parts) -> grpc.aio.Server:
@@ -166,6 +172,7 @@ def _agents_server(parts: Parts) -> grpc.aio.Server:
     ingest_pb2_grpc.add_IngestServicer_to_server(
         IngestService(parts.committer, parts.db, parts.rates), server
     )
+    enrolment_pb2_grpc.add_RenewalServicer_to_server(RenewalService(parts.db, parts.issuer), server)
     health_pb2_grpc.add_HealthServicer_to_server(parts.health, server)
     return server
 
@@ -180,7 +187,8 @@ def _people_server(parts: Parts, *, reflect: bool) -> grpc.aio.Server:
     inventory_pb2_grpc.add_InventoryServicer_to_server(InventoryService(db), server)
     billing_pb2_grpc.add_BillingServicer_to_server(BillingService(db, jobs), server)
     insight_pb2_grpc.add_InsightServicer_to_server(InsightService(db, parts.changes, jobs), server)
-    admin_pb2_grpc.add_AdminServicer_to_server(AdminService(db, jobs), server)
+    admin_pb2_grpc.add_AdminServicer_to_server(AdminService(db, jobs, parts.issuer), server)
+    enrolment_pb2_grpc.add_EnrolmentServicer_to_server(EnrolmentService(db, parts.issuer), server)
     health_pb2_grpc.add_HealthServicer_to_server(parts.health, server)
     if reflect:
         services = {method.split("/")[1] for method in access.methods()}
@@ -188,17 +196,12 @@ def _people_server(parts: Parts, *, reflect: bool) -> grpc.aio.Server:
     return server
 
 
-def _credentials(config: Config) -> tuple[grpc.ServerCredentials, grpc.ServerCredentials]:
-    """For agents, who must show a certificate of our authority, and for people, who need not."""
-    tls = config.tls
-    problems = server_problems(ca=tls.ca, certificate=tls.certificate, key=tls.key, now=datetime.now(UTC))
-    if problems:
-        raise ConfigError("of TLS", problems)
-    pair = [(tls.key.read_bytes(), tls.certificate.read_bytes())]
-    agents = grpc.ssl_server_credentials(
-        pair, root_certificates=tls.ca.read_bytes(), require_client_auth=True
-    )
-    return agents, grpc.ssl_server_credentials(pair)
+def _issuer(config: Config) -> Issuer | None:
+    """Issues certificates where there is an authority."""
+    section = config.authority
+    if section is None:
+        return None
+    return Issuer(section.directory, config.tls.certificate, timedelta(seconds=section.certificate_seconds))
 
 
 def _bind(server: grpc.aio.Server, key: str, listen: str, credentials: grpc.ServerCredentials) -> str:

@@ -29,11 +29,14 @@ CA_DAYS = 3650
 SERVER_DAYS = 365
 AGENT_DAYS = 30
 AGENT_DAYS_MAX = 365
-# Clocks of agents may be this far behind ours when a certificate is new.
+# Clocks of agents may be this far behind ours when a certificate is new; of a very short life a tenth is enough.
 BACKDATE = timedelta(minutes=5)
+BACKDATE_SHARE = 10
 CA_CERTIFICATE = "ca.crt"
 CA_KEY = "ca.key"
 AGENT_URI = "spiffe://ullage/agent/"
+# The certificate's place in the agent's line of certificates; one without it is of generation 0.
+GENERATION_URI = "urn:ullage:generation:"
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z)({_LABEL}\.)*{_LABEL}\Z", re.IGNORECASE)
@@ -56,21 +59,29 @@ class Authority:
 
     @property
     def pem(self) -> bytes:
-        return self.certificate.public_bytes(serialization.Encoding.PEM)
+        return pem(self.certificate)
 
 
-def create_authority(directory: Path, *, now: datetime) -> Authority:
+def create_authority(
+    directory: Path, *, now: datetime, certificate_name: str = CA_CERTIFICATE, key_name: str = CA_KEY
+) -> Authority:
     """Makes the folder, a key and a certificate for ten years. Raises ``Conflict`` where there is an authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Ullage authority")])
     certificate = (
-        _builder(subject=name, issuer=name, key=key, now=now, days=CA_DAYS)
+        _builder(
+            subject=name,
+            issuer=name,
+            public_key=key.public_key(),
+            now=now,
+            lifetime=timedelta(days=CA_DAYS),
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(authority=True), critical=True)
         .sign(key, hashes.SHA256())
     )
     authority = Authority(certificate, key)
-    write_new(directory, {CA_KEY: _key_pem(key), CA_CERTIFICATE: authority.pem})
+    write_new(directory, {key_name: _key_pem(key), certificate_name: authority.pem})
     return authority
 
 
@@ -100,28 +111,62 @@ def issue_server(
     if not hosts:
         raise Invalid("host", "name at least one host name or address under which the aggregator is reached")
     names = [_host_name(host) for host in hosts]
-    return _issue(
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = _certify(
         authority,
+        key.public_key(),
         subject=hosts[0][:64],
         alternatives=names,
         usage=ExtendedKeyUsageOID.SERVER_AUTH,
         now=now,
-        days=days,
+        lifetime=timedelta(days=days),
     )
+    return Issued(pem(certificate), _key_pem(key))
 
 
-def issue_agent(authority: Authority, uuid: UUID, *, now: datetime, days: int = AGENT_DAYS) -> Issued:
-    """A certificate that says which agent its holder is, in the one place the aggregator looks: the SAN URI."""
+def issue_agent(
+    authority: Authority, uuid: UUID, *, now: datetime, days: int = AGENT_DAYS, generation: int = 0
+) -> Issued:
+    """A certificate with a key of its own that says which agent its holder is."""
     if not 1 <= days <= AGENT_DAYS_MAX:
         raise Invalid("days", f"must be from 1 to {AGENT_DAYS_MAX}")
-    return _issue(
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = certify_agent(
         authority,
+        uuid,
+        public_key=key.public_key(),
+        generation=generation,
+        now=now,
+        lifetime=timedelta(days=days),
+    )
+    return Issued(pem(certificate), _key_pem(key))
+
+
+def certify_agent(
+    authority: Authority,
+    uuid: UUID,
+    *,
+    public_key: ec.EllipticCurvePublicKey,
+    generation: int,
+    now: datetime,
+    lifetime: timedelta,
+) -> x509.Certificate:
+    """A certificate for the agent's own key. Who it is stands in the places where the aggregator looks: the SAN URIs."""
+    uris = [f"{AGENT_URI}{uuid}", *([f"{GENERATION_URI}{generation}"] if generation else [])]
+    return _certify(
+        authority,
+        public_key,
         subject=str(uuid),
-        alternatives=[x509.UniformResourceIdentifier(f"{AGENT_URI}{uuid}")],
+        alternatives=[x509.UniformResourceIdentifier(uri) for uri in uris],
         usage=ExtendedKeyUsageOID.CLIENT_AUTH,
         now=now,
-        days=days,
+        lifetime=lifetime,
     )
+
+
+def pem(certificate: x509.Certificate) -> bytes:
+    """As text, for files and messages."""
+    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
@@ -217,25 +262,28 @@ def refuse_existing(directory: Path, names: Mapping[str, bytes] | Sequence[str])
             )
 
 
-def _issue(
+def _certify(
     authority: Authority,
+    public_key: ec.EllipticCurvePublicKey,
     *,
     subject: str,
     alternatives: Sequence[x509.GeneralName],
     usage: x509.ObjectIdentifier,
     now: datetime,
-    days: int,
-) -> Issued:
+    lifetime: timedelta,
+) -> x509.Certificate:
     if authority.certificate.not_valid_after_utc <= now:
-        raise Conflict("the authority's certificate has expired; create a new authority in another folder")
-    key = ec.generate_private_key(ec.SECP256R1())
-    certificate = (
+        raise Conflict(
+            "the authority's certificate has expired; create a new authority in another folder, and in time "
+            "next time: `ullage-aggregator ca rotate`"
+        )
+    return (
         _builder(
             subject=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]),
             issuer=authority.certificate.subject,
-            key=key,
+            public_key=public_key,
             now=now,
-            days=days,
+            lifetime=lifetime,
             end_max=authority.certificate.not_valid_after_utc,
         )
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -247,28 +295,27 @@ def _issue(
         )
         .sign(authority.key, hashes.SHA256())
     )
-    return Issued(certificate.public_bytes(serialization.Encoding.PEM), _key_pem(key))
 
 
 def _builder(
     *,
     subject: x509.Name,
     issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
+    public_key: ec.EllipticCurvePublicKey,
     now: datetime,
-    days: int,
+    lifetime: timedelta,
     end_max: datetime | None = None,
 ) -> x509.CertificateBuilder:
-    end = now + timedelta(days=days)
+    end = now + lifetime
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
-        .public_key(key.public_key())
+        .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACKDATE)
+        .not_valid_before(now - min(BACKDATE, lifetime / BACKDATE_SHARE))
         .not_valid_after(end if end_max is None else min(end, end_max))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     )
 
 

@@ -24,6 +24,9 @@ ENVIRONMENT_PREFIX = "ULLAGE_"
 JOB_SECONDS_MAX = 86_400
 PER_SECOND_MAX = 1_000_000_000
 SECRET_BYTES_MAX = 64 * 1024
+# An hour is the least that survives a restart in peace; shorter ones are for trials.
+CERTIFICATE_SECONDS_MIN = 10
+CERTIFICATE_SECONDS_MAX = 30 * 86_400
 # Of these exactly one says where the database is.
 DATABASE_CHOICES = ("dsn", "dsn_file", "embedded_directory")
 
@@ -58,6 +61,7 @@ def _address(text: str) -> str:
 
 Listen = Annotated[str, AfterValidator(_address)]
 Seconds = Annotated[int, Field(ge=1, le=JOB_SECONDS_MAX)]
+CertificateSeconds = Annotated[int, Field(ge=CERTIFICATE_SECONDS_MIN, le=CERTIFICATE_SECONDS_MAX)]
 PerSecond = Annotated[int, Field(ge=1, le=PER_SECOND_MAX)]
 
 
@@ -98,15 +102,17 @@ class TlsSection(_Section):
 
 
 class AuthoritySection(_Section):
-    """The local certificate authority, on an aggregator that issues certificates."""
+    """The local certificate authority, on an aggregator that issues certificates; how long an agent's is valid."""
 
     directory: Path
+    certificate_seconds: CertificateSeconds = 86_400
 
 
 class JobsSection(_Section):
     """Seconds between two runs of each job."""
 
     rollup_seconds: Seconds = 60
+    provisioning_seconds: Seconds = 86_400
     binding_seconds: Seconds = 30
     billing_seconds: Seconds = 3600
     projection_seconds: Seconds = 3600

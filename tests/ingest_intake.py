@@ -8,7 +8,11 @@ from uuid import UUID
 from aggregator.ingest.agents import Agent, Agents
 from aggregator.ingest.commit import Committer
 from aggregator.rpc.ingest import NOT_GREETED, Greeting, IngestService
+from aggregator.store import agents
+from aggregator.store.agents import AgentFilter, AgentRow
 from aggregator.store.database import Database
+from aggregator.store.paging import Paging
+from aggregator.store.snapshot import Snapshot
 from tests.ingest_batches import register_agent
 from ullage.v1 import ingest_pb2
 
@@ -44,6 +48,11 @@ class Intake:
 async def identified(db: Database, uuid: UUID) -> Agent:
     """The agent as the service knows it."""
     return await Agents(db).identify(uuid)
+
+
+async def agent_rows(seen: Snapshot) -> Sequence[AgentRow]:
+    """All agents, as people see them."""
+    return (await agents.agents(seen, AgentFilter(), Paging(sort="name"))).rows
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from uuid import UUID
 import sql
 from aggregator.errors import Denied, Unavailable
 from aggregator.ingest.clean import clean_name
+from aggregator.ingest.clones import HELD, sighted
 from aggregator.store.database import Database, execute, fetch_all, fetch_one, fetch_value
 from aggregator.store.news import announce
 from ullage.log import fields
@@ -31,6 +32,9 @@ class Agent:
     name: str
     site: str
     state: str
+    state_reason: str = ""
+    # Certificates of an older generation are refused.
+    generation_min: int = 0
 
     def scope(self, kind: str) -> str:
         """Within what an external id is unique. ``kind``: a source type's scope, 'agent' or 'site'."""
@@ -41,6 +45,8 @@ class Agent:
 class _Stopped:
     id: int
     state: str
+    state_reason: str
+    generation_min: int
 
 
 @dataclass(eq=False, slots=True)
@@ -48,6 +54,7 @@ class Presence:
     """One open stream. ``ended`` is set, with what to tell the agent, when it may not go on."""
 
     agent: Agent
+    generation: int = 0
     ended: asyncio.Future[str] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -59,8 +66,8 @@ class Agents:
         self._present: set[Presence] = set()
         self._watch: asyncio.Task[None] | None = None
 
-    async def identify(self, uuid: UUID) -> Agent:
-        """The agent of a certificate. Raises ``Denied`` unless it is known and active."""
+    async def identify(self, uuid: UUID, generation: int = 0) -> Agent:
+        """The agent of a certificate. Raises ``Denied`` unless it is known and active, and the certificate not replaced."""
         async with self._db.transaction() as conn:
             agent = await fetch_one(conn, Agent, _Q["agent_by_uuid"], {"uuid": uuid})
         if agent is None:
@@ -69,12 +76,29 @@ class Agents:
                 "or check which aggregator the agent's configuration names"
             )
         if agent.state != "active":
-            raise Denied(_not_active(agent.state))
+            raise Denied(not_active(agent.state, agent.state_reason))
+        if generation < agent.generation_min:
+            raise Denied(outdated(agent.name))
         return agent
 
     @asynccontextmanager
-    async def connected(self, agent: Agent, *, version: str, boot_id: str) -> AsyncIterator[Presence]:
-        """Records the connection for as long as the block lasts, and watches that the agent stays active."""
+    async def connected(
+        self, agent: Agent, *, version: str, boot_id: str, generation: int = 0
+    ) -> AsyncIterator[Presence]:
+        """Records the connection for as long as the block lasts, and watches that the agent stays active.
+
+        Raises ``Denied`` where the connection shows that two hosts have this agent's identity.
+        """
+        async with self._db.transaction() as conn:
+            two = await sighted(
+                conn,
+                agent_id=agent.id,
+                name=agent.name,
+                boot_id=clean_name(boot_id),
+                generation=generation,
+            )
+        if two:
+            raise Denied(not_active("held", HELD))
         async with self._db.transaction() as conn:
             since = await fetch_value(
                 conn,
@@ -82,7 +106,7 @@ class Agents:
                 {"agent_id": agent.id, "version": clean_name(version), "boot_id": clean_name(boot_id)},
             )
             await announce(conn, "agent")
-        presence = Presence(agent)
+        presence = Presence(agent, generation)
         self._present.add(presence)
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(self._check_states(), name="agents-state-check")
@@ -114,13 +138,32 @@ class Agents:
         keys = {"ids": [agent.id for agent in present], "uuids": [agent.uuid for agent in present]}
         async with self._db.transaction() as conn:
             stopped = await fetch_all(conn, _Stopped, _Q["agents_not_active"], keys)
-        states = {agent.id: agent.state for agent in stopped}
+        found = {agent.id: agent for agent in stopped}
         for presence in self._present:
-            state = states.get(presence.agent.id)
-            if state is not None and not presence.ended.done():
-                _log.info("stream ended", extra=fields(agent=presence.agent.name, state=state))
-                presence.ended.set_result(_not_active(state))
+            now = found.get(presence.agent.id)
+            if now is None or presence.ended.done():
+                continue
+            if now.state != "active":
+                words = not_active(now.state, now.state_reason)
+            elif presence.generation < now.generation_min:
+                words = outdated(presence.agent.name)
+            else:
+                continue
+            _log.info("stream ended", extra=fields(agent=presence.agent.name, state=now.state))
+            presence.ended.set_result(words)
 
 
-def _not_active(state: str) -> str:
-    return f"this agent is {state}; an administrator can make it active again, until then keep the data"
+def not_active(state: str, reason: str) -> str:
+    """What an agent is told that may not report."""
+    if state == "revoked":
+        return f"this agent is revoked for good ({reason}): enrol this host as a new agent, or stop it"
+    why = f" ({reason})" if reason else ""
+    return f"this agent is {state}{why}; an administrator can make it active again, until then keep the data"
+
+
+def outdated(name: str) -> str:
+    """What the holder of a certificate is told after which the agent was enrolled anew."""
+    return (
+        f"{name} was enrolled anew on another host or with another key, so this certificate is not taken any more: enrol "
+        "this host with a token of its own"
+    )

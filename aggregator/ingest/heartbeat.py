@@ -2,13 +2,15 @@
 
 import asyncio
 from collections import OrderedDict
+from dataclasses import dataclass
 from uuid import UUID
 
 import sql
 from aggregator.ingest import limits
 from aggregator.ingest.clean import clean_name
 from aggregator.ingest.clocks import offset_us
-from aggregator.store.database import Database, fetch_value
+from aggregator.ingest.clones import sighted
+from aggregator.store.database import Database, fetch_one
 from ullage.v1 import ingest_pb2
 from ullage.wire import from_micros
 
@@ -20,30 +22,51 @@ FAILED_MAX = limits.COLLECTORS_PER_TICK_MAX
 SPOOL_STATES = ("ok", "slow", "full")
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    id: int
+    name: str
+    boot_before: str | None
+
+
 class Heartbeats:
     """The heartbeats of one aggregator's agents."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._last: OrderedDict[UUID, float] = OrderedDict()
+        # By boot as well: of two hosts with one identity both must be heard.
+        self._last: OrderedDict[tuple[UUID, str], float] = OrderedDict()
 
-    async def take(self, uuid: UUID, said: ingest_pb2.HeartbeatRequest, *, received_us: int) -> bool:
+    async def take(
+        self, uuid: UUID, said: ingest_pb2.HeartbeatRequest, *, received_us: int, generation: int = 0
+    ) -> bool:
         """Keeps it; one that follows too soon on the last is dropped. False when there is no such active agent.
+
+        ``generation``: of the certificate it came with. One that shows two hosts with one identity has the agent held.
 
         Raises ``Unavailable``.
         """
         now = asyncio.get_running_loop().time()
-        last = self._last.get(uuid)
+        key = (uuid, said.boot_id[: limits.NAME_CHARACTERS_MAX])
+        last = self._last.get(key)
         if last is not None and now - last < limits.HEARTBEAT_SECONDS_MIN:
             return True
         async with self._db.transaction() as conn:
             # The next one says it again.
             await conn.execute(_Q["need_not_last"])
-            known = await fetch_value(conn, _Q["heartbeat"], _params(uuid, said, received_us))
-        if known is None:
-            return False
-        self._last[uuid] = now
-        self._last.move_to_end(uuid)
+            params = _params(uuid, said, received_us) | {"generation": generation}
+            known = await fetch_one(conn, _Known, _Q["heartbeat"], params)
+            if known is None:
+                return False
+            boot_id = clean_name(said.boot_id)
+            if boot_id != known.boot_before:
+                two = await sighted(
+                    conn, agent_id=known.id, name=known.name, boot_id=boot_id, generation=generation
+                )
+                if two:
+                    return False
+        self._last[key] = now
+        self._last.move_to_end(key)
         if len(self._last) > AGENTS_MAX:
             self._last.popitem(last=False)
         return True

@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from aggregator.domain.health import JobHistory, judge
+from aggregator.issuing import Issuer
 from aggregator.rpc import caller, convert_insight
 from aggregator.rpc.agents import AgentMethods
 from aggregator.rpc.audit import AuditMethods
@@ -19,9 +20,10 @@ from ullage.v1 import admin_pb2, admin_pb2_grpc, billing_pb2, insight_pb2
 class AdminService(AgentMethods, AuditMethods, KeyMethods, QuarantineMethods, admin_pb2_grpc.AdminServicer):
     """The servicer; who may call which method is decided before it is called."""
 
-    def __init__(self, db: Database, jobs: Timetable) -> None:
+    def __init__(self, db: Database, jobs: Timetable, issuer: Issuer | None = None) -> None:
         self._db = db
         self._jobs = jobs
+        self._issuer = issuer
 
     async def GetHealth(self, request: admin_pb2.GetHealthRequest, context: Context) -> insight_pb2.Health:
         """The state, and what to look at."""

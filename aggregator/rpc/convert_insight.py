@@ -7,10 +7,10 @@ from decimal import Decimal
 from aggregator.domain import insight
 from aggregator.domain.health import Judgement, Trouble
 from aggregator.rpc.timetable import ScheduledJob
-from aggregator.store.health import AgentRow, SystemFigures
+from aggregator.store.health import SystemFigures
 from aggregator.store.insight import NewOverage
 from aggregator.store.runs import RunRecord
-from ullage.v1 import admin_pb2, agents_pb2, billing_pb2, insight_pb2, types_pb2
+from ullage.v1 import admin_pb2, billing_pb2, insight_pb2, types_pb2
 from ullage.wire import from_decimal, from_time
 
 
@@ -34,34 +34,6 @@ def job(scheduled: ScheduledJob, last: RunRecord | None) -> admin_pb2.Job:
         schedule=scheduled.schedule,
         next_run=from_time(scheduled.next_run),
         last_run=run(last) if last else None,
-    )
-
-
-def agent(row: AgentRow) -> agents_pb2.Agent:
-    """Field by field."""
-    return agents_pb2.Agent(
-        id=row.id,
-        uuid=str(row.uuid),
-        name=row.name,
-        site=row.site,
-        state=row.state,
-        version=row.version,
-        last_batch=from_time(row.last_batch),
-        batches=row.batches,
-        readings=row.readings,
-        connected=row.connected,
-        heartbeat_at=from_time(row.heartbeat_at),
-        spool_bytes=row.spool_bytes,
-        spool_bytes_max=row.spool_bytes_max,
-        unacknowledged=row.unacknowledged,
-        oldest_unacknowledged=from_time(row.oldest_at),
-        spool_state=row.spool_state,
-        clock_offset_ms=row.clock_offset_ms,
-        failed_collectors=row.failed,
-        last_error=row.last_error,
-        tombstones=row.tombstones,
-        conflicts=row.conflicts,
-        quarantined=row.quarantined,
     )
 
 

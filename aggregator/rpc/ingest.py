@@ -8,11 +8,10 @@ acknowledgement; no other text reaches an agent.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
-from uuid import UUID
 
 import grpc.aio
 
@@ -28,6 +27,7 @@ from aggregator.ingest.heartbeat import Heartbeats
 from aggregator.ingest.judge import Offered
 from aggregator.ingest.rates import Gate, Rates
 from aggregator.ingest.read import Reader
+from aggregator.rpc.certified import identity
 from aggregator.store.database import Database
 from ullage.log import fields
 from ullage.v1 import ingest_pb2, ingest_pb2_grpc
@@ -38,7 +38,6 @@ _log = logging.getLogger(__name__)
 # Batches of one agent that are read but not answered yet.
 WINDOW_BATCHES = 16
 HELLO_SECONDS_MAX = 10.0
-AGENT_URI = "spiffe://ullage/agent/"
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Requests = AsyncIterator[ingest_pb2.PushRequest]
@@ -90,9 +89,12 @@ class IngestService(ingest_pb2_grpc.IngestServicer):
 
     async def Push(self, request_iterator: Requests, context: Context) -> None:  # type: ignore[override]
         """Hello, Welcome, then batches and their acknowledgements until either side ends the stream."""
-        agent = await self._agents.identify(identity(context))
+        holder = identity(context)
+        agent = await self._agents.identify(holder.uuid, holder.generation)
         hello = await _hello(request_iterator)
-        async with self._agents.connected(agent, version=hello.version, boot_id=hello.boot_id) as presence:
+        async with self._agents.connected(
+            agent, version=hello.version, boot_id=hello.boot_id, generation=holder.generation
+        ) as presence:
             _log.info("agent connected", extra=fields(agent=agent.name))
             cursors = await self._cursors(agent, hello)
             welcome = ingest_pb2.Welcome(server_time_us=_now_us())
@@ -117,10 +119,12 @@ class IngestService(ingest_pb2_grpc.IngestServicer):
         self, request: ingest_pb2.HeartbeatRequest, context: Context
     ) -> ingest_pb2.HeartbeatReply:
         """Raises ``Denied`` unless the agent is known and active."""
-        uuid = identity(context)
-        if not await self._heartbeats.take(uuid, request, received_us=_now_us()):
+        holder = identity(context)
+        if not await self._heartbeats.take(
+            holder.uuid, request, received_us=_now_us(), generation=holder.generation
+        ):
             # Says why.
-            await self._agents.identify(uuid)
+            await self._agents.identify(holder.uuid, holder.generation)
         return ingest_pb2.HeartbeatReply(server_time_us=_now_us())
 
     async def _cursors(self, agent: Agent, hello: ingest_pb2.Hello) -> dict[bytes, int]:
@@ -283,21 +287,6 @@ class _Stream:
     def _go_back(self, epoch: bytes, expected: int) -> None:
         self._generation[epoch] = self._generation.get(epoch, 0) + 1
         self._awaited[epoch] = self._next[epoch] = expected
-
-
-def identity(context: Context) -> UUID:
-    """The agent that the certificate of the connection was issued to. Raises ``Denied`` when it names none."""
-    auth: Mapping[str, Iterable[bytes]] = context.auth_context()
-    for uri in auth.get("peer_uri", ()):
-        text = uri.decode(errors="replace")
-        if text.startswith(AGENT_URI):
-            try:
-                return UUID(text.removeprefix(AGENT_URI))
-            except ValueError:
-                break
-    raise Denied(
-        f"the certificate names no agent ({AGENT_URI}…): issue one with `ullage-aggregator ca issue agent`"
-    )
 
 
 async def _hello(requests: Requests) -> ingest_pb2.Hello:

@@ -1,9 +1,8 @@
-"""What the state of the whole system is judged by, and who the agents are."""
+"""What the state of the whole system is judged by."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from uuid import UUID
 
 import sql
 from aggregator.domain.health import (
@@ -101,34 +100,6 @@ class Success:
     ended_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class AgentRow:
-    """An agent with what it sent."""
-
-    id: int
-    uuid: UUID
-    name: str
-    site: str
-    state: str
-    version: str
-    last_batch: datetime | None
-    batches: int
-    readings: int
-    connected: bool
-    heartbeat_at: datetime | None
-    spool_bytes: int
-    spool_bytes_max: int
-    unacknowledged: int
-    oldest_at: datetime | None
-    spool_state: str
-    clock_offset_ms: int
-    failed: list[str]
-    last_error: str
-    tombstones: int
-    conflicts: int
-    quarantined: int
-
-
 async def figures(seen: Snapshot) -> SystemFigures:
     """The figures as they are now."""
     params = {
@@ -160,8 +131,3 @@ async def figures(seen: Snapshot) -> SystemFigures:
 async def succeeded(seen: Snapshot) -> dict[str, datetime]:
     """When each job that ever did its work last did."""
     return {done.job: done.ended_at for done in await fetch_all(seen.conn, Success, _Q["succeeded"])}
-
-
-async def agents(seen: Snapshot) -> list[AgentRow]:
-    """All agents by name."""
-    return await fetch_all(seen.conn, AgentRow, _Q["agents"])

@@ -82,31 +82,3 @@ with heard as (
 select trouble, count(*) as agents, (array_agg(name order by name))[1:%(names)s::integer] as names
 from found
 group by trouble
-
--- name: agents
--- Batches and readings are all that were ever applied; a tombstone counts for the numbers it stands for.
-select g.id, g.uuid, g.name, g.site, g.state, coalesce(h.version, s.version, '') as version,
-       t.last_batch, coalesce(t.batches, 0) as batches, coalesce(t.readings, 0) as readings,
-       s.agent_id is not null and s.disconnected_at is null as connected,
-       h.received_at as heartbeat_at, coalesce(h.spool_bytes, 0) as spool_bytes,
-       coalesce(h.spool_bytes_max, 0) as spool_bytes_max, coalesce(h.unacknowledged, 0) as unacknowledged, h.oldest_at,
-       coalesce(h.spool_state, '') as spool_state, coalesce(h.clock_offset_ms, 0) as clock_offset_ms,
-       coalesce(h.failed, '{}') as failed, coalesce(h.last_error, '') as last_error,
-       coalesce(l.tombstones, 0) as tombstones, coalesce(k.conflicts, 0) as conflicts,
-       coalesce(q.quarantined, 0) as quarantined
-from agent g
-left join agent_status s on s.agent_id = g.id
-left join agent_heartbeat h on h.agent_id = g.id
-left join (
-    select agent_id, max(moved_at) as last_batch, sum(batches)::bigint as batches, sum(stored)::bigint as readings
-    from cursor
-    group by agent_id
-) t on t.agent_id = g.id
-left join (
-    select agent_id, count(*) as tombstones from batch where lost_reason is not null group by agent_id
-) l on l.agent_id = g.id
-left join (select agent_id, sum(times)::bigint as conflicts from conflict group by agent_id) k on k.agent_id = g.id
-left join (
-    select agent_id, count(*) as quarantined from quarantine where settled_at is null group by agent_id
-) q on q.agent_id = g.id
-order by g.name

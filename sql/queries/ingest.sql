@@ -1,14 +1,16 @@
 -- Taking in batches: who the agent is, what its dictionary means, and the group commit.
 
 -- name: agent_by_uuid
-select id, uuid, name, site, state from agent where uuid = %(uuid)s
+select id, uuid, name, site, state, state_reason, generation_min from agent where uuid = %(uuid)s
 
 -- name: agents_not_active
--- Of those that are connected: whose streams must end. After a restore an agent may be unknown, or its id another's.
-select k.id, coalesce(a.state, 'not known here any more') as state
+-- Of those that are connected: whose streams must end, or may have to because their certificate was replaced by an
+-- enrolment. After a restore an agent may be unknown, or its id another's.
+select k.id, coalesce(a.state, 'not known here any more') as state, coalesce(a.state_reason, '') as state_reason,
+    coalesce(a.generation_min, 0) as generation_min
 from unnest(%(ids)s::bigint[], %(uuids)s::uuid[]) k (id, uuid)
 left join agent a using (id, uuid)
-where a.state is distinct from 'active'
+where a.state is distinct from 'active' or a.generation_min > 0
 
 -- name: agent_connected
 -- Also marks the connection: its end is recorded only while no newer one has begun.
@@ -26,22 +28,28 @@ where agent_id = %(agent_id)s and connected_at = %(connected_at)s
 set local synchronous_commit = off
 
 -- name: heartbeat
--- No row unless the agent is known and active.
+-- No row unless the agent is known and active and the certificate not replaced; else its id and name, and the boot that the
+-- last heartbeat was of, null at the first.
+with known as (
+    select a.id, a.name, (select h.boot_id from agent_heartbeat h where h.agent_id = a.id) as boot_before
+    from agent a
+    where a.uuid = %(uuid)s and a.state = 'active' and a.generation_min <= %(generation)s
+), said as (
 insert into agent_heartbeat (
     agent_id, received_at, version, boot_id, clock_offset_ms, spool_bytes, spool_bytes_max, unacknowledged, oldest_at,
     spool_state, failed, last_error, tombstones, counter_resets
 )
 select a.id, clock_timestamp(), %(version)s, %(boot_id)s, %(clock_offset_ms)s, %(spool_bytes)s, %(spool_bytes_max)s,
     %(unacknowledged)s, %(oldest_at)s, %(spool_state)s, %(failed)s, %(last_error)s, %(tombstones)s, %(counter_resets)s
-from agent a
-where a.uuid = %(uuid)s and a.state = 'active'
+from known a
 on conflict (agent_id) do update
 set received_at = excluded.received_at, version = excluded.version, boot_id = excluded.boot_id,
     clock_offset_ms = excluded.clock_offset_ms, spool_bytes = excluded.spool_bytes,
     spool_bytes_max = excluded.spool_bytes_max, unacknowledged = excluded.unacknowledged, oldest_at = excluded.oldest_at,
     spool_state = excluded.spool_state, failed = excluded.failed, last_error = excluded.last_error,
     tombstones = excluded.tombstones, counter_resets = excluded.counter_resets
-returning agent_id
+)
+select id, name, boot_before from known
 
 -- name: cursors_of_agent
 select agent_id, epoch, last_seq from cursor where agent_id = %(agent_id)s and epoch = any(%(epochs)s::bytea[])

@@ -15,7 +15,8 @@ from aggregator.authority import issue_agent
 from aggregator.ingest.rates import Rates
 from aggregator.rpc.ingest import IngestService
 from aggregator.store import health
-from aggregator.store.health import AgentRow, SystemFigures
+from aggregator.store.agents import AgentRow
+from aggregator.store.health import SystemFigures
 from aggregator.store.snapshot import snapshot
 from tests.ingest_batches import (
     MINUTE_US,
@@ -29,7 +30,7 @@ from tests.ingest_batches import (
     stored,
     tombstone,
 )
-from tests.ingest_intake import Intake, outcomes
+from tests.ingest_intake import Intake, agent_rows, outcomes
 from tests.ingest_listener import DEADLINE_SECONDS, Listening, listening
 from ullage.channel import Identity, open_channel
 from ullage.v1 import ingest_pb2, ingest_pb2_grpc
@@ -52,7 +53,7 @@ async def beat(up: Listening, uuid: UUID, said: ingest_pb2.HeartbeatRequest) -> 
 
 async def seen(into: Intake) -> tuple[AgentRow, SystemFigures]:
     async with snapshot(into.db) as look:
-        return (await health.agents(look))[0], await health.figures(look)
+        return (await agent_rows(look))[0], await health.figures(look)
 
 
 def minutes(spool: Spool, count: int) -> list[ingest_pb2.SealedBatch]:

@@ -22,7 +22,7 @@ from tests.ingest_batches import (
     stored,
     tombstone,
 )
-from tests.ingest_intake import Intake, intake, outcomes
+from tests.ingest_intake import Intake, agent_rows, intake, outcomes
 from ullage.v1 import ingest_pb2
 
 A, B, C = (letter * 16 for letter in (b"a", b"b", b"c"))
@@ -56,7 +56,7 @@ async def test_a_tombstone_moves_the_cursor_over_what_is_lost_and_nothing_else_d
         assert outcomes(await into.offer(stone, sealed(spool.epoch, 3, minute(2, 3)))) == ["DUPLICATE"] * 2
         assert await troubles(into) == {"lost": ["web1"]}
         async with snapshot(into.db) as seen:
-            [agent] = await health.agents(seen)
+            [agent] = await agent_rows(seen)
     assert (agent.tombstones, agent.batches, agent.readings) == (1, 5, 2)
     assert [value for *_, value in stored(dsn)] == [1, 5]
     assert rows(
@@ -102,7 +102,7 @@ async def test_other_content_under_a_stored_number_is_kept_as_evidence_and_told(
         assert outcomes(await into.offer(new, greeting=follows(B, spool.epoch))) == ["APPLIED"]
         assert await troubles(into) == {"conflict": ["web1"]}
         async with snapshot(into.db) as seen:
-            [agent] = await health.agents(seen)
+            [agent] = await agent_rows(seen)
     assert agent.conflicts == 2
     assert [value for *_, value in stored(dsn)] == [0, 1, 2, 9]
     assert rows(dsn, "select seq, times, payload = %s from conflict", [set_back.payload]) == [(2, 2, True)]

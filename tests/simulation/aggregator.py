@@ -18,7 +18,8 @@ from aggregator.ingest.agents import Agent, Presence
 from aggregator.ingest.commit import Committer
 from aggregator.ingest.decode import Refused
 from aggregator.ingest.dictionary import read_dictionary
-from aggregator.rpc.ingest import AGENT_URI, IngestService
+from aggregator.authority import AGENT_URI
+from aggregator.rpc.ingest import IngestService
 from aggregator.store.database import Database
 from tests.simulation.chance import Chance
 from tests.simulation.ledger import Ledger, LedgerDatabase
@@ -47,7 +48,7 @@ class Registry:
     def __init__(self, agents: dict[UUID, int]) -> None:
         self._agents = agents
 
-    async def identify(self, uuid: UUID) -> Agent:
+    async def identify(self, uuid: UUID, _generation: int = 0) -> Agent:
         number = self._agents[uuid]
         return Agent(id=number, uuid=uuid, name=f"agent-{number}", site="s", state="active")
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19ullage/v1/enrolment.proto\x12\tullage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"N\n\x0c\x45nrolRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0b\n\x03\x63sr\x18\x02 \x01(\x0c\x12\x11\n\thost_name\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\"\xb0\x01\n\x0b\x43redentials\x12\x12\n\nagent_uuid\x18\x01 \x01(\t\x12\x12\n\nagent_name\x18\x02 \x01(\t\x12\x0c\n\x04site\x18\x03 \x01(\t\x12\x13\n\x0b\x63\x65rtificate\x18\x04 \x01(\x0c\x12\x13\n\x0b\x61uthorities\x18\x05 \x01(\x0c\x12-\n\tnot_after\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ngeneration\x18\x07 \x01(\x03\"*\n\x14\x42\x65ginRecoveryRequest\x12\x12\n\nagent_uuid\x18\x01 \x01(\t\"4\n\x12\x42\x65ginRecoveryReply\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12\x0f\n\x07seconds\x18\x02 \x01(\r\"g\n\x0eRecoverRequest\x12\x12\n\nagent_uuid\x18\x01 \x01(\t\x12\r\n\x05nonce\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x12\x0b\n\x03\x63sr\x18\x04 \x01(\x0c\x12\x12\n\ngeneration\x18\x05 \x01(\x03\",\n\x0cRenewRequest\x12\x0b\n\x03\x63sr\x18\x01 \x01(\x0c\x12\x0f\n\x07\x62oot_id\x18\x02 \x01(\t2\xd4\x01\n\tEnrolment\x12\x38\n\x05\x45nrol\x12\x17.ullage.v1.EnrolRequest\x1a\x16.ullage.v1.Credentials\x12O\n\rBeginRecovery\x12\x1f.ullage.v1.BeginRecoveryRequest\x1a\x1d.ullage.v1.BeginRecoveryReply\x12<\n\x07Recover\x12\x19.ullage.v1.RecoverRequest\x1a\x16.ullage.v1.Credentials2C\n\x07Renewal\x12\x38\n\x05Renew\x12\x17.ullage.v1.RenewRequest\x1a\x16.ullage.v1.Credentialsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19ullage/v1/enrolment.proto\x12\tullage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"h\n\x0c\x45nrolRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0b\n\x03\x63sr\x18\x02 \x01(\x0c\x12\x11\n\thost_name\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x18\n\x10spool_agent_uuid\x18\x05 \x01(\t\"\xb0\x01\n\x0b\x43redentials\x12\x12\n\nagent_uuid\x18\x01 \x01(\t\x12\x12\n\nagent_name\x18\x02 \x01(\t\x12\x0c\n\x04site\x18\x03 \x01(\t\x12\x13\n\x0b\x63\x65rtificate\x18\x04 \x01(\x0c\x12\x13\n\x0b\x61uthorities\x18\x05 \x01(\x0c\x12-\n\tnot_after\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ngeneration\x18\x07 \x01(\x03\"*\n\x14\x42\x65ginRecoveryRequest\x12\x12\n\nagent_uuid\x18\x01 \x01(\t\"4\n\x12\x42\x65ginRecoveryReply\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12\x0f\n\x07seconds\x18\x02 \x01(\r\"g\n\x0eRecoverRequest\x12\x12\n\nagent_uuid\x18\x01 \x01(\t\x12\r\n\x05nonce\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x12\x0b\n\x03\x63sr\x18\x04 \x01(\x0c\x12\x12\n\ngeneration\x18\x05 \x01(\x03\",\n\x0cRenewRequest\x12\x0b\n\x03\x63sr\x18\x01 \x01(\x0c\x12\x0f\n\x07\x62oot_id\x18\x02 \x01(\t2\xd4\x01\n\tEnrolment\x12\x38\n\x05\x45nrol\x12\x17.ullage.v1.EnrolRequest\x1a\x16.ullage.v1.Credentials\x12O\n\rBeginRecovery\x12\x1f.ullage.v1.BeginRecoveryRequest\x1a\x1d.ullage.v1.BeginRecoveryReply\x12<\n\x07Recover\x12\x19.ullage.v1.RecoverRequest\x1a\x16.ullage.v1.Credentials2C\n\x07Renewal\x12\x38\n\x05Renew\x12\x17.ullage.v1.RenewRequest\x1a\x16.ullage.v1.Credentialsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,19 +33,19 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ullage.v1.enrolment_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ENROLREQUEST']._serialized_start=73
-  _globals['_ENROLREQUEST']._serialized_end=151
-  _globals['_CREDENTIALS']._serialized_start=154
-  _globals['_CREDENTIALS']._serialized_end=330
-  _globals['_BEGINRECOVERYREQUEST']._serialized_start=332
-  _globals['_BEGINRECOVERYREQUEST']._serialized_end=374
-  _globals['_BEGINRECOVERYREPLY']._serialized_start=376
-  _globals['_BEGINRECOVERYREPLY']._serialized_end=428
-  _globals['_RECOVERREQUEST']._serialized_start=430
-  _globals['_RECOVERREQUEST']._serialized_end=533
-  _globals['_RENEWREQUEST']._serialized_start=535
-  _globals['_RENEWREQUEST']._serialized_end=579
-  _globals['_ENROLMENT']._serialized_start=582
-  _globals['_ENROLMENT']._serialized_end=794
-  _globals['_RENEWAL']._serialized_start=796
-  _globals['_RENEWAL']._serialized_end=863
+  _globals['_ENROLREQUEST']._serialized_end=177
+  _globals['_CREDENTIALS']._serialized_start=180
+  _globals['_CREDENTIALS']._serialized_end=356
+  _globals['_BEGINRECOVERYREQUEST']._serialized_start=358
+  _globals['_BEGINRECOVERYREQUEST']._serialized_end=400
+  _globals['_BEGINRECOVERYREPLY']._serialized_start=402
+  _globals['_BEGINRECOVERYREPLY']._serialized_end=454
+  _globals['_RECOVERREQUEST']._serialized_start=456
+  _globals['_RECOVERREQUEST']._serialized_end=559
+  _globals['_RENEWREQUEST']._serialized_start=561
+  _globals['_RENEWREQUEST']._serialized_end=605
+  _globals['_ENROLMENT']._serialized_start=608
+  _globals['_ENROLMENT']._serialized_end=820
+  _globals['_RENEWAL']._serialized_start=822
+  _globals['_RENEWAL']._serialized_end=889
 # @@protoc_insertion_point(module_scope)

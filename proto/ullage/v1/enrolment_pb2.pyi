@@ -27,11 +27,14 @@ class EnrolRequest(_message.Message):
     CSR_FIELD_NUMBER: _builtins.int
     HOST_NAME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    SPOOL_AGENT_UUID_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     csr: _builtins.bytes
     """PKCS #10, DER: proves that the key is the host's; nothing in it is taken but the public key."""
     host_name: _builtins.str
     version: _builtins.str
+    spool_agent_uuid: _builtins.str
+    """Of the agent whose batches lie in the host's spool, if there is one: a token for another agent is refused and stays unused."""
     def __init__(
         self,
         *,
@@ -39,10 +42,11 @@ class EnrolRequest(_message.Message):
         csr: _builtins.bytes = ...,
         host_name: _builtins.str = ...,
         version: _builtins.str = ...,
+        spool_agent_uuid: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["csr", b"csr", "host_name", b"host_name", "token", b"token", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["csr", b"csr", "host_name", b"host_name", "spool_agent_uuid", b"spool_agent_uuid", "token", b"token", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
