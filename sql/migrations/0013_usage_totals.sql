@@ -32,11 +32,17 @@ create table series_usage (
 
 -- End of the last slot in which something was measured of the asset.
 create table asset_seen (
-    asset_id  bigint primary key references asset,
-    last_slot integer not null
+    asset_id  bigint primary key references asset on delete cascade,
+    -- 0: nothing was measured yet. Every asset has a row.
+    last_slot integer not null default 0
 ) with (fillfactor = 80);
 
-create index asset_seen_slot on asset_seen (last_slot, asset_id);
+create index asset_seen_slot on asset_seen (slot_start(last_slot), asset_id);
+
+-- Assets of which it is not sure that they have a client now and always: of these few it is asked who has none.
+create table asset_unowned (
+    asset_id bigint primary key references asset on delete cascade
+);
 
 -- Every series that may have unbound usage, now or later; the definition itself is asked of these few (queries/assets.sql).
 -- Not here are only series whose whole time from the end of their client's finalised time on is bound to enabled buckets and
@@ -54,7 +60,7 @@ create table unbound_candidate (
     currency  text,
     -- The money must be worked out anew.
     stale     boolean not null default true
-);
+) with (fillfactor = 70);
 
 create index unbound_candidate_asset on unbound_candidate (asset_id);
 create index unbound_candidate_stale on unbound_candidate (series_id) where stale;
@@ -113,6 +119,30 @@ begin
         asset_id = excluded.asset_id, gaps = excluded.gaps, measured = excluded.measured, stale = true;
 end $$;
 
+-- The unbound assets (`wanted` null: all; else of these) at a slot: how many series of each have a measured slot bound to
+-- no enabled bucket, where the oldest such slot starts, and what they are about worth. Looked at is the client's unfinalised
+-- time, for an unassigned asset the time from `month_slot` on.
+create function unbound_assets(wanted bigint[], at integer, month_slot integer)
+returns table (asset_id bigint, series integer, since_slot integer, money numeric, currency text)
+language sql stable as $$
+    select found.asset_id, count(*)::integer, min(lower(found.slots) * found.width)::integer, sum(found.money),
+           min(found.currency)
+    from (
+        select
+            u.asset_id, u.width, u.money, u.currency,
+            u.gaps * u.measured * int4multirange(int4range(
+                ((coalesce(c.finalised_slot, month_slot)::bigint + u.width - 1) / u.width)::integer, null
+            )) as slots
+        from unbound_candidate u
+        join asset a on a.id = u.asset_id
+        left join assignment x on x.asset_id = u.asset_id and x.from_slot <= at and x.to_slot > at
+        left join client c on c.id = x.client_id
+        where a.enabled and a.disregarded_at is null and (wanted is null or u.asset_id = any (wanted))
+    ) as found
+    where not isempty(found.slots)
+    group by found.asset_id
+$$;
+
 create function unbound_after_binding() returns trigger language plpgsql as $$
 begin
     perform refresh_unbound(array(select distinct series_id from changed));
@@ -120,10 +150,21 @@ begin
 end $$;
 
 create function unbound_after_assignment() returns trigger language plpgsql as $$
+declare
+    assets bigint[] := array(select distinct asset_id from changed);
 begin
-    perform refresh_unbound(array(
-        select id from series where asset_id = any (array(select distinct asset_id from changed))
-    ));
+    perform pg_advisory_xact_lock(hashtextextended('ullage.bound', 0));
+    with owned as materialized (
+        select asset_id
+        from assignment
+        where asset_id = any (assets) and from_slot <= slot_of(clock_timestamp()) and to_slot = 2147483647
+    ), gone as (
+        delete from asset_unowned where asset_id in (select asset_id from owned)
+    )
+    insert into asset_unowned (asset_id)
+    select id from unnest(assets) as asked (id) where id not in (select asset_id from owned) order by id
+    on conflict do nothing;
+    perform refresh_unbound(array(select id from series where asset_id = any (assets)));
     return null;
 end $$;
 
@@ -223,15 +264,17 @@ language sql stable as $$
     where a.id = any (assets)
 $$;
 
-create function asset_traits() returns trigger language plpgsql as $$
+create function asset_created() returns trigger language plpgsql as $$
 begin
+    insert into asset_seen (asset_id) select id from changed;
+    insert into asset_unowned (asset_id) select id from changed;
     insert into asset_trait (asset_id, kind, value)
     select asset_id, kind, value from traits_of(array(select id from changed)) on conflict do nothing;
     return null;
 end $$;
 
-create trigger asset_traits_insert after insert on asset
-    referencing new table as changed for each statement execute function asset_traits();
+create trigger asset_created after insert on asset
+    referencing new table as changed for each statement execute function asset_created();
 
 create function asset_traits_again() returns trigger language plpgsql as $$
 begin
@@ -247,6 +290,11 @@ create trigger asset_traits_update after update of name, labels, address on asse
 
 -- Lists are walked in the order in which they are shown.
 create index asset_created on asset (created_at, id);
+create index asset_new on asset (id) where acknowledged_at is null;
+create index asset_disregarded on asset (id) where disregarded_at is not null;
+create index asset_disabled on asset (id) where not enabled;
+create index asset_by_hand on asset (id) where assigned_by_hand;
+create index binding_by_hand on binding (series_id) where by_hand;
 create index asset_labels on asset using gin (labels jsonb_path_ops);
 create index client_name on client ((lower(name) collate "C"), id);
 create index bucket_name on bucket ((lower(name) collate "C"), id);
@@ -255,7 +303,15 @@ insert into asset_trait (asset_id, kind, value)
 select asset_id, kind, value from traits_of(array(select id from asset)) on conflict do nothing;
 
 insert into asset_seen (asset_id, last_slot)
-select s.asset_id, max(m.to_slot) from series s join series_agent m on m.series_id = s.id group by s.asset_id;
+select a.id, coalesce((select max(m.to_slot) from series s join series_agent m on m.series_id = s.id where s.asset_id = a.id), 0)
+from asset a;
+
+insert into asset_unowned (asset_id)
+select id from asset
+where not exists (
+    select from assignment x
+    where x.asset_id = asset.id and x.from_slot <= slot_of(clock_timestamp()) and x.to_slot = 2147483647
+);
 
 select refresh_unbound(array(select id from series));
 

@@ -216,27 +216,34 @@ where empty.width = 5 and slot_5.agent_id = empty.agent_id and slot_5.slot = emp
 -- name: contested
 -- Series and months of these slots in which another agent measured the same series in the same slot. A statement of its own
 -- after `roll`: of two roll-ups that meet on a series, the later one waited there and sees the other's slots now.
+with doubled as materialized (
+    -- `offset 0` keeps it to look each series up, of which an agent has few.
+    select mine.agent_id, mine.series_id, other.agent_id as other_id, other.from_slot, other.to_slot
+    from series_agent as mine
+    cross join lateral (
+        select * from series_agent as a
+        where a.series_id = mine.series_id and a.agent_id <> mine.agent_id
+        offset 0
+    ) as other
+    where mine.agent_id = any(array(select distinct unnest(%(agents)s::bigint[])))
+),
+met as materialized (
+    select doubled.series_id, doubled.other_id, asked.slot, asked.width
+    from doubled
+    join unnest(%(agents)s, %(widths)s::smallint[], %(slots)s::integer[]) as asked (agent_id, width, slot)
+        on asked.agent_id = doubled.agent_id and asked.slot >= doubled.from_slot and asked.slot < doubled.to_slot
+)
 select coalesce(array_agg(series_id), '{}') as series, coalesce(array_agg(month), '{}') as months
 from (
     select distinct met.series_id, date_trunc('month', slot_start(met.slot) at time zone 'UTC')::date as month
-    from (
-        select mine.series_id, other.agent_id, asked.slot, asked.width
-        from unnest(%(agents)s::bigint[], %(widths)s::smallint[], %(slots)s::integer[]) as asked (agent_id, width, slot)
-        join (
-            select mine.agent_id, mine.series_id, other.agent_id as other_id, other.from_slot, other.to_slot
-            from series_agent as mine
-            join series_agent as other on other.series_id = mine.series_id and other.agent_id <> mine.agent_id
-            where mine.agent_id = any(%(agents)s)
-        ) as mine on mine.agent_id = asked.agent_id and asked.slot >= mine.from_slot and asked.slot < mine.to_slot
-        cross join lateral (select mine.other_id as agent_id) as other
-    ) as met
+    from met
     where met.width = 60 and exists (
             select from slot_60 as t
-            where t.agent_id = met.agent_id and t.slot = met.slot and array_position(t.series, met.series_id) is not null
+            where t.agent_id = met.other_id and t.slot = met.slot and array_position(t.series, met.series_id) is not null
         )
         or met.width = 5 and exists (
             select from slot_5 as t
-            where t.agent_id = met.agent_id and t.slot = met.slot and array_position(t.series, met.series_id) is not null
+            where t.agent_id = met.other_id and t.slot = met.slot and array_position(t.series, met.series_id) is not null
         )
 ) as found
 
@@ -315,20 +322,13 @@ where known.series_id = counted.series_id and known.month = counted.month
 
 -- name: measure_candidates
 -- What was measured of series of these agents that may be unbound. Added to what others measured meanwhile.
-with mine as materialized (
-    select c.series_id
-    from unbound_candidate as c
-    where c.series_id = any(array(select series_id from series_agent where agent_id = any(%(agents)s::bigint[])))
-    order by c.series_id
-    for update
-),
-span as materialized (
-    select m.series_id, range_agg(whole_slots(m.from_slot, m.to_slot, u.slot_minutes / 5)) as slots
-    from mine
-    join series_agent as m on m.series_id = mine.series_id and m.agent_id = any(%(agents)s)
-    join series as s on s.id = m.series_id
-    join unit_type as u on u.id = s.unit_type_id
+with span as materialized (
+    select m.series_id, range_agg(whole_slots(m.from_slot, m.to_slot, c.width)) as slots
+    from series_agent as m
+    join unbound_candidate as c on c.series_id = m.series_id
+    where m.agent_id = any(array(select distinct unnest(%(agents)s::bigint[])))
     group by m.series_id
+    order by m.series_id
 )
 update unbound_candidate as c
 set measured = c.measured + span.slots, stale = true
