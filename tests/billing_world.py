@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
+from psycopg.types.json import Jsonb
+
 from aggregator.actions.bill import bill
 from aggregator.domain.slot import OPEN_SLOT, slot_of
 from aggregator.store import runs
@@ -153,11 +155,23 @@ class World:
         base: str = "1",
         overage: str = "2",
         starts_on: date = date(2025, 1, 1),
+        ends_on: date | None = None,
+        package: str | None = None,
+        minimum: str | None = None,
+        maximum: str | None = None,
+        tiers: Sequence[tuple[str, str]] = (),
+        gap_hold: int | None = 0,
+        prorate: bool = False,
     ) -> int:
+        """`aggregation` as people write it: p95. Gaps are worth 0 unless it is said otherwise."""
+        percentile = Decimal(aggregation[1:]) if aggregation[1:2].isdigit() else None
         return await self._insert(
-            "insert into bucket_terms (bucket_id, starts_on, commit, base_price, overage_price, aggregation)"
-            " values (%s, %s, %s, %s, %s, %s) returning id",
-            bucket, starts_on, Decimal(commit), Decimal(base), Decimal(overage), aggregation,
+            "insert into bucket_terms (bucket_id, starts_on, ends_on, commit, base_price, overage_price, aggregation,"
+            " percentile, package, minimum, maximum, tiers, gap_hold, prorate)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id",
+            bucket, starts_on, ends_on, Decimal(commit), Decimal(base), Decimal(overage),
+            "percentile" if percentile else aggregation, percentile, package, minimum, maximum,
+            Jsonb([{"above": above, "price": price} for above, price in tiers]) if tiers else None, gap_hold, prorate,
         )  # fmt: skip
 
     async def bind(self, series: int, bucket: int, *, since: int = 0, until: int = OPEN_SLOT) -> int:
@@ -174,19 +188,20 @@ class World:
         *,
         minutes: int = 60,
         stored: datetime = STORED,
+        reported: Sequence[int] = (5,),
     ) -> None:
-        """One row of a slot table, and the agent known to have reported the series in it."""
+        """One row of a slot table, and the agent known to have reported the series in it; (5,) is `vm`."""
         cells = sorted(cells, key=lambda cell: cell.series)
         columns = [
             [getattr(c, name) for c in cells] for name in ("series", "n", "total", "low", "high", "last")
         ]
         # Two literals, not one made up: which of the tables is all that differs.
         text = (
-            "insert into slot_60 values (%s, %s, %s, %s, %s, %s, %s, %s, '{5}', %s)"
+            "insert into slot_60 values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
             if minutes == 60
-            else "insert into slot_5 values (%s, %s, %s, %s, %s, %s, %s, %s, '{5}', %s)"
+            else "insert into slot_5 values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
         )
-        await self._conn.execute(text, (slot, agent, *columns, stored))
+        await self._conn.execute(text, (slot, agent, *columns, list(reported), stored))
         await self._conn.execute(
             "insert into series_agent as a select s, %s, %s, %s from unnest(%s::integer[]) s"
             " on conflict (series_id, agent_id) do update set"

@@ -54,6 +54,7 @@ async def reading(
         used=charged.used,
         buffer=charged.buffer,
         overage=charged.overage,
+        limit_amount=charged.limit,
         cost=charged.cost,
         as_of_slot=slot_of(as_of or end),
         cutoff=as_of or end,

@@ -10,20 +10,25 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 
 from aggregator.domain.due import Account, Agreement, due, passed_on
+from aggregator.domain.gap import Coverage
 from aggregator.domain.period import Period
-from aggregator.domain.quantity import NO_USAGE, quantity
-from aggregator.domain.rate import charge
-from aggregator.domain.terms import Aggregation, Segment
+from aggregator.domain.quantity import NO_USAGE
+from aggregator.domain.rate import combine, rate
 from aggregator.errors import Conflict, Unavailable
-from aggregator.store import billing
-from aggregator.store.billing import Billed, Rated, Span
+from aggregator.store import billing, rating
+from aggregator.store.billing import Billed, Rated, RatedPart
+from aggregator.store.calendars import calendars
 from aggregator.store.database import Connection, Database
 from aggregator.store.news import announce
+from aggregator.store.rating import Asked, Folded
 from ullage.log import fields
 
 _log = logging.getLogger(__name__)
+
+_NOTHING = Folded(usage=NO_USAGE, coverage=Coverage(), late=False)
 
 Progress = Callable[[dict[str, int]], Awaitable[None]]
 
@@ -105,67 +110,75 @@ async def _rate_pair(
     account = await _account(conn, client)
     ids = buckets | {bucket for bucket, _ in taken}
     agreements = [a for a in account.agreements if a.bucket_id in ids]
-    counts, late = await _rate(conn, client, period, agreements, run)
+    counts, late = await _rate(conn, account, period, agreements, run)
     # What was stored after the cutoff is for the next run, which must find the mark.
     again = {(bucket, day) for bucket, day in taken if bucket in late}
     passed = passed_on(taken, period=period, account=account, now=run.now)
     await billing.mark_dirty(conn, again | passed)
     if counts["changed"]:
-        await announce(conn, "reading")
+        await announce(conn, "reading", clients=[client.id])
     return {"pairs": 1, **counts}
 
 
 async def _rate(
-    conn: Connection, client: Billed, period: Period, agreements: Sequence[Agreement], run: _Run
+    conn: Connection, account: Account, period: Period, agreements: Sequence[Agreement], run: _Run
 ) -> tuple[Mapping[str, int], set[int]]:
     """Rates the buckets for the period; what was written, and the buckets with usage stored after the cutoff."""
-    cycle = client.cycle()
-    parts = [(a, s) for a in agreements if (s := a.segment(period, cycle=cycle)) is not None]
-    folded = await billing.usage(conn, _spans(parts, run.now), cutoff=run.cutoff)
-    readings = []
-    for agreement, segment in parts:
-        as_of = agreement.ended(segment, now=run.now)
-        found = folded.get(agreement.bucket_id)
-        used = quantity(
-            found.usage if found else NO_USAGE,
-            aggregation=segment.terms.aggregation,
-            unit=agreement.unit,
-            slots=(as_of - segment.from_slot) // agreement.unit.width,
+    currency = account.cycle.currency(period)
+    asked = [
+        (
+            agreement,
+            [Asked(agreement=agreement, segment=s, until=agreement.ended(parts, now=run.now)) for s in parts],
         )
-        cost = charge(segment.terms, quantity=used, currency_digits=client.currency_digits)
-        readings.append(
-            Rated(
-                bucket_id=agreement.bucket_id,
-                segment=segment,
-                as_of_slot=as_of,
-                quantity=used,
-                charge=cost,
-            )
-        )
-    saved = await billing.save(conn, readings, client=client, period=period, cutoff=run.cutoff, run_id=run.id)
-    without = {a.bucket_id for a in agreements} - {a.bucket_id for a, _ in parts}
+        for agreement in agreements
+        if (parts := agreement.segments(period, cycle=account.cycle))
+    ]
+    folded = await rating.usage(conn, [one for _, parts in asked for one in parts], cutoff=run.cutoff)
+    places = count()
+    readings, late = [], set()
+    for agreement, parts in asked:
+        found = [folded.get(next(places), _NOTHING) for _ in parts]
+        readings.append(_rated(parts, found, currency_digits=currency.digits))
+        if any(part.late for part in found):
+            late.add(agreement.bucket_id)
+    saved = await billing.save(
+        conn, readings, currency=currency.code, period=period, cutoff=run.cutoff, run_id=run.id
+    )
+    without = {a.bucket_id for a in agreements} - {a.bucket_id for a, _ in asked}
     removed = await billing.remove(conn, without, period)
-    late = {bucket for bucket, found in folded.items() if found.late}
     return {"readings": saved.readings, "changed": saved.changed + removed}, late
 
 
-def _spans(parts: Sequence[tuple[Agreement, Segment]], now: datetime) -> list[Span]:
-    """The slots to read: those of each segment that have ended."""
-    return [
-        Span(
-            bucket_id=agreement.bucket_id,
-            from_slot=segment.from_slot,
-            to_slot=ended,
-            counted=segment.terms.aggregation is Aggregation.COUNT,
+def _rated(asked: Sequence[Asked], found: Sequence[Folded], *, currency_digits: int) -> Rated:
+    """One reading from its segments' usage."""
+    agreement = asked[0].agreement
+    parts = [
+        RatedPart(
+            segment=one.segment,
+            as_of_slot=max(one.segment.from_slot, min(one.until, one.segment.to_slot)),
+            part=rate(
+                one.segment,
+                folded.usage,
+                unit=agreement.unit,
+                slots=one.slots,
+                currency_digits=currency_digits,
+            ),
+            coverage=folded.coverage,
         )
-        for agreement, segment in parts
-        if (ended := agreement.ended(segment, now=now)) > segment.from_slot
+        for one, folded in zip(asked, found, strict=True)
     ]
+    return Rated(
+        bucket_id=agreement.bucket_id,
+        parts=parts,
+        rating=combine([p.part for p in parts], places=agreement.unit.precision),
+        as_of_slot=asked[0].until,
+        agreed=agreement.agreed([one.segment for one in asked]),
+    )
 
 
 async def _account(conn: Connection, client: Billed) -> Account:
     return Account(
-        cycle=client.cycle(),
+        cycle=(await calendars(conn, [client.id]))[client.id],
         agreements=await billing.agreements(conn, client.id),
         standings=await billing.standings(conn, client),
         first_slot=await billing.first_slot(conn, client.id),

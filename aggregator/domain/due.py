@@ -6,11 +6,12 @@ A run reconciles: what a run missed, or a killed one left, is due in the next. K
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 
-from aggregator.domain.period import Cycle, Period
+from aggregator.domain.period import Calendar, Cycle, Period
 from aggregator.domain.quantity import Unit
 from aggregator.domain.slot import UNITS_PER_DAY, slot_of, slot_start
-from aggregator.domain.terms import Segment, Terms, segments
+from aggregator.domain.terms import Segment, Terms, agreed, segments
 
 # A slot counts once it has ended and is surely rolled up: 60 s the roll-up leaves for the last ticks, a minute until it
 # comes round, a minute to do it. Counted earlier, it would be worth 0 until the next run.
@@ -29,27 +30,29 @@ class Agreement:
     unit: Unit
     terms: tuple[Terms, ...]
 
-    def segment(self, period: Period, *, cycle: Cycle) -> Segment | None:
-        """The part of the period that the bucket is rated for; None where it has no terms in it."""
-        found = segments(self.terms, cycle=cycle, period=period, width=self.unit.width)
-        return found[-1] if found else None
+    def segments(self, period: Period, *, cycle: Cycle | Calendar) -> list[Segment]:
+        """The parts of the period that the bucket is rated for, oldest first; none where it has no terms in it."""
+        return segments(self.terms, cycle=cycle, period=period, width=self.unit.width)
 
-    def ended(self, segment: Segment, *, now: datetime) -> int:
-        """End of the segment's last slot that has ended, its beginning where none has."""
+    def ended(self, parts: Sequence[Segment], *, now: datetime) -> int:
+        """End of the last slot that has ended in these segments, their beginning where none has."""
         width = self.unit.width
         settled = slot_of(now - SETTLE) // width * width
-        return max(segment.from_slot, min(settled, segment.to_slot))
+        return max(parts[0].from_slot, min(settled, parts[-1].to_slot))
+
+    def agreed(self, parts: Sequence[Segment]) -> str:
+        """Digest of all that the figures of these segments depend on beside usage."""
+        return sha256(f"{self.unit}\n{agreed(parts)}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A reading that is there already, by what it was rated on."""
+    """A reading that is there already, by what it was rated on: ``agreed`` None where that was not kept."""
 
     bucket_id: int
     period_start: datetime
-    terms_id: int
-    from_slot: int
-    to_slot: int
+    period_end: datetime
+    agreed: str | None
     as_of_slot: int
     finalised: bool
 
@@ -62,7 +65,7 @@ class Account:
     ``finalised_slot`` is billed for good.
     """
 
-    cycle: Cycle
+    cycle: Calendar
     agreements: Sequence[Agreement]
     standings: Collection[Standing]
     first_slot: int | None
@@ -95,7 +98,8 @@ def due(
             if _is_due(
                 a,
                 standings.get((a.bucket_id, period.start)),
-                segment=a.segment(period, cycle=account.cycle),
+                period=period,
+                parts=a.segments(period, cycle=account.cycle),
                 now=now,
                 again=everything or a.bucket_id in touched,
             )
@@ -127,14 +131,19 @@ def passed_on(
 
 
 def _is_due(
-    agreement: Agreement, standing: Standing | None, *, segment: Segment | None, now: datetime, again: bool
+    agreement: Agreement,
+    standing: Standing | None,
+    *,
+    period: Period,
+    parts: Sequence[Segment],
+    now: datetime,
+    again: bool,
 ) -> bool:
     if standing is None:
-        return segment is not None
+        return bool(parts)
     if standing.finalised:
         return False
-    if segment is None:
+    if not parts:
         return True
-    rated = (standing.terms_id, standing.from_slot, standing.to_slot, standing.as_of_slot)
-    wanted = (segment.terms.id, segment.from_slot, segment.to_slot, agreement.ended(segment, now=now))
-    return again or rated != wanted
+    rated = (standing.period_end, standing.agreed, standing.as_of_slot)
+    return again or rated != (period.end, agreement.agreed(parts), agreement.ended(parts, now=now))

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation, Overflow
 from fractions import Fraction
 
-from aggregator.domain.quantity import ratio
-from aggregator.domain.terms import Aggregation, Terms
+from aggregator.domain.quantity import Unit, Usage, quantity, ratio
+from aggregator.domain.terms import Aggregation, Segment, Terms
 
 DIGITS_MAX = 400
 PERCENT_PLACES = 2
@@ -57,6 +57,13 @@ class Rating:
 
     quantity: Decimal
     charge: Charge
+
+
+def rate(segment: Segment, usage: Usage, *, unit: Unit, slots: int, currency_digits: int) -> Part:
+    """A segment of which ``slots`` slots have ended and hold ``usage``."""
+    used = quantity(usage, aggregation=segment.terms.aggregation, unit=unit, slots=slots)
+    cost = charge(segment.terms, quantity=used, currency_digits=currency_digits, fraction=segment.fraction)
+    return Part(terms=segment.terms, fraction=segment.fraction, quantity=used, charge=cost)
 
 
 def charge(

@@ -4,13 +4,12 @@ Terms are dated rows: each holds from a local midnight until it ends or the next
 money beyond carrying their numbers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from fractions import Fraction
-from hashlib import sha256
 from itertools import pairwise
 
 from aggregator.domain.period import Calendar, Cycle, Period
@@ -79,7 +78,7 @@ class Terms:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "aggregation", Aggregation(self.aggregation))
-        object.__setattr__(self, "tiers", tuple(_tier(tier) for tier in self.tiers or ()))
+        object.__setattr__(self, "tiers", read_tiers(self.tiers))
         if (self.aggregation is Aggregation.PERCENTILE) != (self.percentile is not None):
             raise ValueError("a percentile goes with the aggregation of that name, and with no other")
         bounds = [tier.above for tier in self.tiers]
@@ -132,8 +131,8 @@ def segments(terms: Sequence[Terms], *, cycle: Cycle | Calendar, period: Period,
 
 
 def agreed(parts: Sequence[Segment]) -> str:
-    """All that a period's figures depend on beside usage, as a digest: other segments or other terms give another."""
-    lines = [
+    """All that a period's figures depend on beside usage, in one text: other segments or other terms give another."""
+    return "\n".join(
         "|".join(
             [
                 *(str(getattr(part.terms, name)) for name in _AGREED),
@@ -142,8 +141,7 @@ def agreed(parts: Sequence[Segment]) -> str:
             ]
         )
         for part in parts
-    ]
-    return sha256("\n".join(lines).encode()).hexdigest()
+    )
 
 
 def aggregation_text(terms: Terms) -> str:
@@ -172,6 +170,14 @@ def read_aggregation(text: str) -> tuple[Aggregation, Decimal | None]:
     )
 
 
+def read_tiers(tiers: Iterable[Tier | Mapping[str, str]] | None) -> tuple[Tier, ...]:
+    """As the database keeps them, [{"above": "0", "price": "2"}, …] or null; a tier that is one stays."""
+    return tuple(
+        tier if isinstance(tier, Tier) else Tier(above=Decimal(tier["above"]), price=Decimal(tier["price"]))
+        for tier in tiers or ()
+    )
+
+
 def _spans(terms: Sequence[Terms]) -> list[tuple[Terms, date | None]]:
     """Each with the day on which it stops to hold, None for open; oldest first."""
     agreed = sorted(terms, key=lambda t: t.starts_on)
@@ -190,14 +196,6 @@ def _slots(
     begins = first_slot(cycle.first_instant(starts), width=width)
     stops = first_slot(cycle.first_instant(ends), width=width)
     return max(from_slot, begins), min(to_slot, stops)
-
-
-def _tier(tier: object) -> Tier:
-    if isinstance(tier, Tier):
-        return tier
-    if isinstance(tier, dict):
-        return Tier(above=Decimal(str(tier["above"])), price=Decimal(str(tier["price"])))
-    raise ValueError(f"a tier has `above` and `price`, not {tier!r}")
 
 
 def _plain(number: Decimal) -> str:

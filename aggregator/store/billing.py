@@ -1,19 +1,21 @@
-"""What billing reads and writes: cutoffs, what is due, folded usage, readings."""
+"""What billing reads and writes: cutoffs, what is due, readings. Usage is read by store/rating.py."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import groupby
+from typing import Any
 
 from psycopg.types.json import Jsonb
 
 import sql
 from aggregator.domain.due import Agreement, DirtyDay, Standing
-from aggregator.domain.period import Cycle, Period
-from aggregator.domain.quantity import Unit, Usage
-from aggregator.domain.rate import Charge
-from aggregator.domain.terms import Aggregation, Segment, Terms
+from aggregator.domain.gap import Coverage
+from aggregator.domain.period import Period
+from aggregator.domain.quantity import Unit
+from aggregator.domain.rate import Charge, Part, Rating
+from aggregator.domain.terms import Aggregation, Segment, Terms, read_tiers
 from aggregator.store.database import Connection, execute, fetch_all, fetch_one, fetch_value
 
 _Q = sql.queries("billing")
@@ -21,54 +23,31 @@ _Q = sql.queries("billing")
 
 @dataclass(frozen=True, slots=True)
 class Billed:
-    """A client as billing sees it. Raises ``ValueError`` from ``cycle`` where the zone is unknown to this machine."""
+    """A client as billing sees it."""
 
     id: int
-    currency: str
-    currency_digits: int
-    time_zone: str
-    cycle_unit: str
-    cycle_count: int
-    cycle_anchor: date
     finalised_slot: int
 
-    def cycle(self) -> Cycle:
-        """How the client's time is cut into periods."""
-        return Cycle(
-            unit=self.cycle_unit,
-            count=self.cycle_count,
-            anchor=self.cycle_anchor,
-            time_zone=self.time_zone,
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """Slots [from_slot, to_slot) of a bucket; assets are counted only where asked, it costs."""
+class RatedPart:
+    """A segment of a reading, and what its slots that have ended came to."""
 
-    bucket_id: int
-    from_slot: int
-    to_slot: int
-    counted: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Folded:
-    """A bucket's usage by the cutoff; ``late`` where there is more, stored after it."""
-
-    usage: Usage
-    late: bool
+    segment: Segment
+    as_of_slot: int
+    part: Part
+    coverage: Coverage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rated:
-    """The result for one bucket and one period."""
+    """The result for one bucket and one period; ``agreed`` as `Agreement.agreed` gives it."""
 
     bucket_id: int
-    segment: Segment
+    parts: Sequence[RatedPart]
+    rating: Rating
     as_of_slot: int
-    quantity: Decimal
-    charge: Charge
+    agreed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +66,21 @@ class _AgreedLine:
     per: str
     precision: int
     slot_minutes: int
+    unit_gap_hold: int
     terms_id: int
     starts_on: date
+    ends_on: date | None
     commit: Decimal
     base_price: Decimal
     overage_price: Decimal
     aggregation: Aggregation
+    percentile: Decimal | None
+    package: Decimal | None
+    minimum: Decimal | None
+    maximum: Decimal | None
+    tiers: Sequence[Mapping[str, str]] | None
+    gap_hold: int | None
+    prorate: bool
 
 
 async def read_cutoff(conn: Connection) -> datetime:
@@ -107,7 +95,7 @@ async def read_cutoff(conn: Connection) -> datetime:
 
 
 async def clients(conn: Connection) -> list[Billed]:
-    """All enabled clients."""
+    """All clients with a bucket, also those that are disabled: their last periods are billed like any other."""
     return await fetch_all(conn, Billed, _Q["clients"])
 
 
@@ -123,7 +111,7 @@ async def overtaken(conn: Connection, client_id: int, run_id: int) -> bool:
 
 
 async def agreements(conn: Connection, client_id: int) -> list[Agreement]:
-    """The client's enabled buckets that have terms."""
+    """The client's buckets that have terms."""
     lines = await fetch_all(conn, _AgreedLine, _Q["agreements"], {"client_id": client_id})
     return [
         _agreement(bucket_id, list(of_bucket))
@@ -132,7 +120,7 @@ async def agreements(conn: Connection, client_id: int) -> list[Agreement]:
 
 
 async def first_slot(conn: Connection, client_id: int) -> int | None:
-    """The first slot with usage bound to one of the client's enabled buckets."""
+    """The first slot with usage bound to one of the client's buckets."""
     slot: int | None = await fetch_value(conn, _Q["first_slot"], {"client_id": client_id})
     return slot
 
@@ -169,35 +157,11 @@ async def mark_dirty(conn: Connection, days: Collection[DirtyDay]) -> None:
         await execute(conn, _Q["mark_dirty"], _columns(days))
 
 
-async def usage(conn: Connection, spans: Sequence[Span], *, cutoff: datetime) -> Mapping[int, Folded]:
-    """Folded slot values by bucket, of what was stored by the cutoff; buckets without usage are left out."""
-    if not spans:
-        return {}
-    await conn.execute(_Q["rating_memory"])
-    params = {
-        "bucket_ids": [s.bucket_id for s in spans],
-        "from_slots": [s.from_slot for s in spans],
-        "to_slots": [s.to_slot for s in spans],
-        "counted": [s.counted for s in spans],
-        "since": min(s.from_slot for s in spans),
-        "until": max(s.to_slot for s in spans),
-        "cutoff": cutoff,
-    }
-    rows = await (await conn.execute(_Q["usage"], params)).fetchall()
-    # Sums come as numeric: they may be larger than a bigint, and are whole.
-    return {
-        bucket: Folded(
-            usage=Usage(total=int(total), high=int(high), last=int(last), assets=assets), late=late
-        )
-        for bucket, total, high, last, assets, late in rows
-    }
-
-
 async def save(
     conn: Connection,
     readings: Sequence[Rated],
     *,
-    client: Billed,
+    currency: str,
     period: Period,
     cutoff: datetime,
     run_id: int,
@@ -207,7 +171,7 @@ async def save(
         "readings": Jsonb([_row(reading) for reading in readings]),
         "period_start": period.start,
         "period_end": period.end,
-        "currency": client.currency,
+        "currency": currency,
         "cutoff": cutoff,
         "run_id": run_id,
     }
@@ -232,38 +196,84 @@ def _agreement(bucket_id: int, lines: Sequence[_AgreedLine]) -> Agreement:
             per=unit.per,
             precision=unit.precision,
             slot_minutes=unit.slot_minutes,
+            gap_hold=unit.unit_gap_hold,
         ),
         terms=tuple(
             Terms(
                 id=line.terms_id,
                 starts_on=line.starts_on,
+                ends_on=line.ends_on,
                 commit=line.commit,
                 base_price=line.base_price,
                 overage_price=line.overage_price,
                 aggregation=line.aggregation,
+                percentile=line.percentile,
+                package=line.package,
+                minimum=line.minimum,
+                maximum=line.maximum,
+                tiers=read_tiers(line.tiers),
+                gap_hold=line.gap_hold,
+                prorate=line.prorate,
             )
             for line in lines
         ),
     )
 
 
-def _row(reading: Rated) -> dict[str, int | str]:
+def _row(reading: Rated) -> dict[str, Any]:
     """As the statement `save` unpacks it: decimals as text, so that JSON does not round them."""
-    segment, charge = reading.segment, reading.charge
+    last, first = reading.parts[-1], reading.parts[0]
+    terms, money = last.segment.terms, reading.rating.charge
+    coverage = sum((part.coverage for part in reading.parts), Coverage())
     return {
         "bucket_id": reading.bucket_id,
+        "terms_id": terms.id,
+        "from_slot": first.segment.from_slot,
+        "to_slot": last.segment.to_slot,
+        "as_of_slot": reading.as_of_slot,
+        "agreed": reading.agreed,
+        "aggregation": terms.aggregation.value,
+        "percentile": None if terms.percentile is None else str(terms.percentile),
+        "quantity": str(reading.rating.quantity),
+        **_money(money),
+        **_pairs(coverage),
+        "segments": [_segment(part) for part in reading.parts],
+    }
+
+
+def _segment(rated: RatedPart) -> dict[str, Any]:
+    segment, part = rated.segment, rated.part
+    return {
         "terms_id": segment.terms.id,
         "from_slot": segment.from_slot,
         "to_slot": segment.to_slot,
-        "as_of_slot": reading.as_of_slot,
-        "aggregation": segment.terms.aggregation.value,
-        "quantity": str(reading.quantity),
-        "commit": str(segment.terms.commit),
+        "pauses": segment.pauses,
+        "as_of_slot": rated.as_of_slot,
+        "fraction": str(segment.fraction),
+        "quantity": str(part.quantity),
+        **_money(part.charge),
+        **_pairs(rated.coverage),
+    }
+
+
+def _money(charge: Charge) -> dict[str, str]:
+    return {
+        "commit": str(charge.commit),
         "overage_units": str(charge.overage_units),
         "used": str(charge.used),
         "buffer": str(charge.buffer),
         "overage": str(charge.overage),
+        "limit_amount": str(charge.limit),
         "cost": str(charge.cost),
+    }
+
+
+def _pairs(coverage: Coverage) -> dict[str, int]:
+    return {
+        "measured": coverage.measured,
+        "absent": coverage.absent,
+        "gap": coverage.gap,
+        "spread": coverage.spread,
     }
 
 

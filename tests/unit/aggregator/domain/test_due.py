@@ -1,15 +1,23 @@
 """Which periods are rated now."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from aggregator.domain.due import Account, Agreement, DirtyDay, Standing, due, passed_on
-from aggregator.domain.period import Cycle, Period
+from aggregator.domain.period import Calendar, Currency, Cycle, Era, Period
 from aggregator.domain.quantity import Unit
 from aggregator.domain.slot import UNITS_PER_DAY, slot_of
-from aggregator.domain.terms import Aggregation, Terms
+from aggregator.domain.terms import Aggregation, Terms, Tier
 
-BERLIN = Cycle(unit="month", count=1, anchor=date(2026, 1, 1), time_zone="Europe/Berlin")
+BERLIN = Calendar(
+    (
+        Era(
+            cycle=Cycle(unit="month", count=1, anchor=date(2026, 1, 1), time_zone="Europe/Berlin"),
+            currency=Currency("EUR", 2),
+        ),
+    )
+)
 JANUARY, FEBRUARY, MARCH, APRIL = (BERLIN.period(number) for number in range(4))
 UNIT = Unit(kind="level", divisor=1, per="total", precision=4, slot_minutes=60)
 NOW = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
@@ -32,17 +40,15 @@ def agreement(bucket_id: int = 1, *agreed: Terms) -> Agreement:
     return Agreement(bucket_id=bucket_id, unit=UNIT, terms=agreed or (terms(1, date(2025, 1, 1)),))
 
 
-def rated(period: Period, *, bucket_id: int = 1, terms_id: int = 1, finalised: bool = False) -> Standing:
+def rated(period: Period, *, bucket_id: int = 1, finalised: bool = False) -> Standing:
     """As a run at NOW would leave it."""
-    segment = agreement(bucket_id).segment(period, cycle=BERLIN)
-    assert segment is not None
+    parts = agreement(bucket_id).segments(period, cycle=BERLIN)
     return Standing(
         bucket_id=bucket_id,
         period_start=period.start,
-        terms_id=terms_id,
-        from_slot=segment.from_slot,
-        to_slot=segment.to_slot,
-        as_of_slot=agreement(bucket_id).ended(segment, now=NOW),
+        period_end=period.end,
+        agreed=agreement(bucket_id).agreed(parts),
+        as_of_slot=agreement(bucket_id).ended(parts, now=NOW),
         finalised=finalised,
     )
 
@@ -120,6 +126,26 @@ def test_new_terms_make_due_what_they_hold_for() -> None:
     agreed = agreement(1, terms(1, date(2025, 1, 1)), terms(2, date(2026, 2, 15)))
     done = account(rated(JANUARY), rated(FEBRUARY), rated(MARCH), agreements=(agreed,))
     assert found(done) == [(FEBRUARY, {1}), (MARCH, {1})]
+
+
+def test_terms_that_were_edited_make_due_what_they_hold_for() -> None:
+    done = account(rated(JANUARY), rated(FEBRUARY), rated(MARCH))
+    edited = replace(terms(1, date(2025, 1, 1)), tiers=(Tier(above=Decimal(0), price=Decimal(1)),))
+    assert found(replace(done, agreements=(agreement(1, edited),))) == [
+        (JANUARY, {1}),
+        (FEBRUARY, {1}),
+        (MARCH, {1}),
+    ]
+
+
+def test_a_reading_of_an_older_program_is_due_again() -> None:
+    done = account(replace(rated(JANUARY), agreed=None), rated(FEBRUARY), rated(MARCH))
+    assert found(done) == [(JANUARY, {1})]
+
+
+def test_a_bucket_is_billed_as_long_as_its_terms_reach() -> None:
+    ending = replace(terms(1, date(2025, 1, 1)), ends_on=date(2026, 2, 10))
+    assert found(account(agreements=(agreement(1, ending),))) == [(JANUARY, {1}), (FEBRUARY, {1})]
 
 
 def test_a_bucket_is_not_billed_before_its_terms_start() -> None:
