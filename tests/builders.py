@@ -56,6 +56,7 @@ class World(Rows):
             cycle_anchor=cycle_anchor,
             finalised_slot=slot_of(finalised_at) if finalised_at else 0,
             enabled=enabled,
+            disabled_on=None if enabled else date(2020, 1, 1),
         )
 
     async def asset(
