@@ -164,6 +164,12 @@ def certify_agent(
     )
 
 
+def new_key() -> tuple[ec.EllipticCurvePrivateKey, bytes]:
+    """A key for somebody who cannot make one, and the same as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key, _key_pem(key)
+
+
 def pem(certificate: x509.Certificate) -> bytes:
     """As text, for files and messages."""
     return certificate.public_bytes(serialization.Encoding.PEM)

@@ -1,14 +1,19 @@
 """`ca …`: the local authority, and certificates for servers and agents."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 import click
 
-from aggregator import authority
+from aggregator import authority, rotation
+from aggregator.cli.ca_rotate import rotate, status
 from aggregator.cli.opened import authority_directory, configuration, database_address, opened_database
+from aggregator.issuing import Issuer
+
+if TYPE_CHECKING:
+    from aggregator.actions.certify import Certified
 
 
 @click.group()
@@ -36,18 +41,30 @@ def create(context: click.Context) -> None:
 
 
 @ca.command("show")
+@click.option("--bundle", is_flag=True, help="Print all authorities to trust as PEM, for a ca.crt.")
 @click.pass_context
-def show(context: click.Context) -> None:
-    """Print the authority's SHA-256 fingerprint and validity.
+def show(context: click.Context, bundle: bool) -> None:
+    """Print the SHA-256 fingerprint and validity of every authority that is to be trusted.
 
-    Compare the fingerprint before you trust a ca.crt that came over an unsafe way.
+    There is one, but during a rotation two. Compare the fingerprint before you trust a ca.crt that came over an unsafe way.
     """
     directory = authority_directory(configuration(context))
-    certificate = authority.load_certificate(directory / authority.CA_CERTIFICATE)
-    click.echo(f"file         {directory / authority.CA_CERTIFICATE}")
-    click.echo(f"SHA-256      {authority.fingerprint(certificate)}")
-    click.echo(f"valid from   {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC")
-    click.echo(f"valid until  {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
+    authorities = rotation.trusted(directory)
+    if bundle:
+        click.echo(rotation.bundle(authorities).decode("ascii"), nl=False)
+        return
+    step = rotation.rotation(directory).step
+    for certificate, does in zip(authorities, _does(step), strict=False):
+        click.echo(f"authority    {does}")
+        click.echo(f"SHA-256      {authority.fingerprint(certificate)}")
+        click.echo(f"valid from   {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC")
+        click.echo(f"valid until  {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
+    click.echo(f"folder       {directory}")
+
+
+def _does(step: rotation.Step) -> tuple[str, str]:
+    second = "issued until the rotation, still trusted" if step is rotation.Step.ISSUING else "will issue"
+    return "issues", second
 
 
 @ca.group("issue")
@@ -78,9 +95,11 @@ def issue_server(context: click.Context, hosts: tuple[str, ...], out: Path) -> N
       ullage-aggregator --config aggregator.toml ca issue server --host ullage.example.net --host 192.0.2.7 --out tls
     """
     now = datetime.now(UTC)
-    own = authority.load_authority(authority_directory(configuration(context)))
+    directory = authority_directory(configuration(context))
+    own = authority.load_authority(directory)
     issued = authority.issue_server(own, hosts, now=now)
-    files = {"server.crt": issued.certificate, "server.key": issued.key, "ca.crt": own.pem}
+    trusted = rotation.bundle(rotation.trusted(directory))
+    files = {"server.crt": issued.certificate, "server.key": issued.key, "ca.crt": trusted}
     authority.write_new(out, files)
     click.echo(f"server.crt, server.key and ca.crt are in {out}", err=True)
 
@@ -111,22 +130,26 @@ def issue_agent(context: click.Context, name: str, site: str, out: Path, days: i
     Example:
       ullage-aggregator --config aggregator.toml ca issue agent web-01 --site fra1 --out web-01
     """
-    now = datetime.now(UTC)
     config = configuration(context)
-    own = authority.load_authority(authority_directory(config))
+    directory = authority_directory(config)
+    authority.load_authority(directory)
     names = ("agent.crt", "agent.key", "ca.crt")
     authority.refuse_existing(out, names)
+    issuer = Issuer(directory, config.tls.certificate, timedelta(days=days))
     with database_address(config) as dsn:
-        uuid = asyncio.run(_register(dsn, name=name, site=site))
-    issued = authority.issue_agent(own, uuid, now=now, days=days)
-    files = dict(zip(names, (issued.certificate, issued.key, own.pem), strict=True))
+        certified, key = asyncio.run(_issue_by_hand(dsn, issuer, name=name, site=site))
+    files = dict(zip(names, (certified.certificate, key, certified.authorities), strict=True))
     authority.write_new(out, files)
-    click.echo(str(uuid))
+    click.echo(str(certified.uuid))
     click.echo(f"agent.crt, agent.key and ca.crt are in {out}", err=True)
 
 
-async def _register(dsn: str, *, name: str, site: str) -> UUID:
-    from aggregator.actions.register_agent import register_agent
+async def _issue_by_hand(dsn: str, issuer: Issuer, *, name: str, site: str) -> "tuple[Certified, bytes]":
+    from aggregator.actions.issue_by_hand import issue_by_hand
 
     async with opened_database(dsn) as db:
-        return await register_agent(db, name=name, site=site)
+        return await issue_by_hand(db, issuer, name=name, site=site)
+
+
+ca.add_command(rotate)
+ca.add_command(status)
