@@ -40,7 +40,6 @@ _filters = click.option(
 _on = click.option(
     "--on",
     type=parse_day,
-    default="",
     metavar="YYYY-MM-DD",
     help="The local midnight from which it holds. Without it: the next one.",
 )
@@ -263,10 +262,10 @@ def review_buckets(named: tuple[str, ...], withdraw: bool, form: str) -> None:
     acted(run(work), len(named), "bucket", form, dry_run=False)
 
 
-def _set_enabled(named: tuple[str, ...], *, enabled: bool, on: str, dry_run: bool, form: str) -> None:
+def _set_enabled(named: tuple[str, ...], *, enabled: bool, on: str | None, dry_run: bool, form: str) -> None:
     async def work(aggregator: Aggregator) -> asset_acts_pb2.ActReply:
         request = agreements_pb2.SetBucketsEnabledRequest(
-            ids=await bucket_ids(aggregator, named), enabled=enabled, on=on, dry_run=dry_run
+            ids=await bucket_ids(aggregator, named), enabled=enabled, on=on or "", dry_run=dry_run
         )
         return await aggregator.ask(aggregator.inventory.SetBucketsEnabled, request, seconds=ACT_SECONDS_MAX)
 
@@ -278,7 +277,7 @@ def _set_enabled(named: tuple[str, ...], *, enabled: bool, on: str, dry_run: boo
 @_on
 @dry_run_option
 @form_option
-def enable_buckets(named: tuple[str, ...], on: str, dry_run: bool, form: str) -> None:
+def enable_buckets(named: tuple[str, ...], on: str | None, dry_run: bool, form: str) -> None:
     """Gives buckets their last terms again from a local midnight on.
 
     Example: ullage buckets enable "acme/web memory" --on 2026-12-01
@@ -291,7 +290,7 @@ def enable_buckets(named: tuple[str, ...], on: str, dry_run: bool, form: str) ->
 @_on
 @dry_run_option
 @form_option
-def disable_buckets(named: tuple[str, ...], on: str, dry_run: bool, form: str) -> None:
+def disable_buckets(named: tuple[str, ...], on: str | None, dry_run: bool, form: str) -> None:
     """Ends the terms of buckets at a local midnight; what was used before stays billed.
 
     Example: ullage buckets disable "acme/web memory" --on 2026-12-01 --dry-run

@@ -159,12 +159,13 @@ def create_client(
     "--cycle-from",
     type=parse_day,
     metavar="YYYY-MM-DD",
-    default="",
     help="The end of a period, from which currency, zone and cycle hold. Without it: the end of the open one.",
 )
 @dry_run_option
 @form_option
-def edit_client(*, client: str, wait: bool, cycle_from: str, dry_run: bool, form: str, **given: Any) -> None:
+def edit_client(
+    *, client: str, wait: bool, cycle_from: str | None, dry_run: bool, form: str, **given: Any
+) -> None:
     """Changes what is given and leaves the rest. CLIENT is its id or name.
 
     Example: ullage clients edit acme --cycle week --count 2 --cycle-from 2026-12-01 --dry-run
@@ -182,7 +183,7 @@ def edit_client(*, client: str, wait: bool, cycle_from: str, dry_run: bool, form
         request = client_acts_pb2.UpdateClientRequest(
             id=await client_id(aggregator, client),
             wait=wait,
-            cycle_from=cycle_from,
+            cycle_from=cycle_from or "",
             dry_run=dry_run,
             **changes,
         )
@@ -200,10 +201,10 @@ def _updated(reply: inventory_pb2.UpdateClientReply, form: str, *, dry_run: bool
     consequences(reply.preview)
 
 
-def _set_enabled(client: str, *, enabled: bool, on: str, dry_run: bool, form: str) -> None:
+def _set_enabled(client: str, *, enabled: bool, on: str | None, dry_run: bool, form: str) -> None:
     async def work(aggregator: Aggregator) -> inventory_pb2.UpdateClientReply:
         request = client_acts_pb2.SetClientEnabledRequest(
-            id=await client_id(aggregator, client), enabled=enabled, on=on, dry_run=dry_run
+            id=await client_id(aggregator, client), enabled=enabled, on=on or "", dry_run=dry_run
         )
         return await aggregator.ask(aggregator.inventory.SetClientEnabled, request)
 
@@ -213,7 +214,6 @@ def _set_enabled(client: str, *, enabled: bool, on: str, dry_run: bool, form: st
 _on = click.option(
     "--on",
     type=parse_day,
-    default="",
     metavar="YYYY-MM-DD",
     help="The local midnight from which it holds. Without it: the next one.",
 )
@@ -224,7 +224,7 @@ _on = click.option(
 @_on
 @dry_run_option
 @form_option
-def enable_client(client: str, on: str, dry_run: bool, form: str) -> None:
+def enable_client(client: str, on: str | None, dry_run: bool, form: str) -> None:
     """Lets its buckets hold again from a local midnight on. CLIENT is its id or name.
 
     Example: ullage clients enable acme --on 2026-12-01
@@ -237,7 +237,7 @@ def enable_client(client: str, on: str, dry_run: bool, form: str) -> None:
 @_on
 @dry_run_option
 @form_option
-def disable_client(client: str, on: str, dry_run: bool, form: str) -> None:
+def disable_client(client: str, on: str | None, dry_run: bool, form: str) -> None:
     """Ends all its buckets at a local midnight; what was used before stays billed. CLIENT is its id or name.
 
     Example: ullage clients disable acme --on 2026-12-01 --dry-run
