@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from aggregator.actions import given
-from aggregator.domain.bucket import FirstTerms, NewBucket
+from aggregator.actions.buckets_changed import Changed, settle
+from aggregator.actions.given_terms import GivenTerms, read_terms
+from aggregator.domain.bucket import NewBucket
 from aggregator.domain.match import Filter
-from aggregator.domain.terms import Aggregation
 from aggregator.errors import Conflict, Invalid, NotFound
-from aggregator.store import binding, inventory
+from aggregator.store import agreements, binding, inventory
 from aggregator.store.database import Connection, Database
 from aggregator.store.inventory import ClientState
-from aggregator.store.news import announce
 
 
 async def create_bucket(
@@ -22,28 +22,21 @@ async def create_bucket(
     unit_type: str,
     priority: int,
     filters: Sequence[Filter],
-    starts_on: str,
-    commit: str,
-    base_price: str,
-    overage_price: str,
-    aggregation: str,
-) -> int:
-    """The id of the new bucket; numbers and the day come as text.
+    terms: GivenTerms,
+    dry_run: bool = False,
+    confirmed_assets: int = 0,
+) -> Changed:
+    """The new bucket's id (0 in a dry run) and what it takes.
 
     Without a filter it takes every asset of the client with this source type. Raises ``Invalid`` naming the field,
-    ``NotFound`` for an unknown client, and ``Conflict`` when it is disabled or has a bucket of that name.
+    ``NotFound`` for an unknown client, and ``Conflict`` when it is disabled, has a bucket of that name, or when more has to
+    be confirmed.
     """
     cleaned = given.name("name", name)
-    terms = FirstTerms(
-        starts_on=given.day("terms.starts_on", starts_on),
-        commit=given.number("terms.commit", commit, places_max=given.QUANTITY_PLACES_MAX),
-        base_price=given.number("terms.base_price", base_price, places_max=given.PRICE_PLACES_MAX),
-        overage_price=given.number("terms.overage_price", overage_price, places_max=given.PRICE_PLACES_MAX),
-        aggregation=_aggregation(aggregation),
-    )
+    agreed = read_terms("terms", terms)
     checked = given.filters("filters", filters)
     given.priority("priority", priority)
-    async with db.transaction() as conn:
+    async with db.transaction() as conn, conn.transaction(force_rollback=dry_run):
         await binding.hold_rules(conn)
         client = await client_to_change(conn, client_id)
         new = NewBucket(
@@ -53,14 +46,16 @@ async def create_bucket(
             unit_type_id=_id_of("unit_type", unit_type, await inventory.unit_types(conn)),
             priority=priority,
             filters=checked,
-            terms=terms,
+            terms=agreed,
         )
         bucket_id = await inventory.insert_bucket(conn, new)
         if bucket_id is None:
             raise Conflict(f"{client.name} has a bucket {cleaned} already; choose another name")
-        await binding.flag_assets_of_client(conn, client.id)
-        await announce(conn, "bucket")
-    return bucket_id
+        held = await agreements.hold(conn, [bucket_id])
+        preview = await settle(
+            conn, held, takes=[checked], confirmed_assets=None if dry_run else confirmed_assets
+        )
+    return Changed(0 if dry_run else bucket_id, preview)
 
 
 async def client_to_change(conn: Connection, client_id: int) -> ClientState:
@@ -77,10 +72,3 @@ def _id_of(field: str, name: str, known: Mapping[str, int]) -> int:
     if name not in known:
         raise Invalid(field, f"must be one of {', '.join(known)}")
     return known[name]
-
-
-def _aggregation(text: str) -> Aggregation:
-    try:
-        return Aggregation(text)
-    except ValueError as error:
-        raise Invalid("terms.aggregation", f"must be one of {', '.join(Aggregation)}") from error

@@ -2,27 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
 
 from aggregator.domain.match import Filter
-from aggregator.domain.terms import Aggregation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FirstTerms:
-    """From a local midnight of the client on; ``commit`` in billed units, 0 for none; prices of one billed unit."""
-
-    starts_on: date
-    commit: Decimal
-    base_price: Decimal
-    overage_price: Decimal
-    aggregation: Aggregation
+from aggregator.domain.terms import Terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewBucket:
-    """Without a filter it takes every asset of its client with this source type and unit type."""
+    """Without a filter it takes every asset of its client with this source type and unit type.
+
+    ``template_id``: the template that it was provisioned by; such a bucket nobody has ``reviewed`` yet.
+    """
 
     client_id: int
     name: str
@@ -30,4 +20,6 @@ class NewBucket:
     unit_type_id: int
     priority: int
     filters: Sequence[Filter]
-    terms: FirstTerms
+    terms: Terms
+    template_id: int | None = None
+    reviewed: bool = True

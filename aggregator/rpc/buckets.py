@@ -1,9 +1,9 @@
 """Buckets and their terms, for people."""
 
-from aggregator.actions.create_bucket import create_bucket
 from aggregator.errors import NotFound
-from aggregator.rpc import convert
+from aggregator.rpc import convert_buckets
 from aggregator.rpc.pages import page_info, search_text, to_paging
+from aggregator.rpc.scope import client_of_caller, narrowed
 from aggregator.rpc.server import Context
 from aggregator.store import buckets
 from aggregator.store.buckets import BucketFilter
@@ -24,40 +24,27 @@ class BucketMethods:
         paging = to_paging(request.page, buckets.SORTS)
         wanted = BucketFilter(
             search=search_text(request.search),
-            client_id=request.client_id or None,
+            client_id=narrowed(request.client_id),
             source_type=search_text(request.source_type) or None,
             unit_type=search_text(request.unit_type) or None,
+            not_reviewed=request.not_reviewed,
+            enabled=request.enabled,
+            disabled=request.disabled,
+            over=request.over,
         )
         async with snapshot(self._db) as seen:
             page = await buckets.list_buckets(seen, paging, wanted)
         return inventory_pb2.ListBucketsReply(
-            buckets=[convert.bucket(detail, seen.now) for detail in page.rows], page=page_info(page, paging)
+            buckets=[convert_buckets.bucket(detail, seen.now) for detail in page.rows],
+            page=page_info(page, paging),
         )
 
-    async def CreateBucket(
-        self, request: inventory_pb2.CreateBucketRequest, context: Context
-    ) -> inventory_pb2.CreateBucketReply:
-        """The bucket as it is from now on; the next binding run fills it."""
-        terms = request.terms
-        bucket_id = await create_bucket(
-            self._db,
-            client_id=request.client_id,
-            name=request.name,
-            source_type=request.source_type,
-            unit_type=request.unit_type,
-            priority=request.priority,
-            filters=[
-                convert.to_filter(f"filters[{place}]", one)
-                for place, one in enumerate(request.filters, start=1)
-            ],
-            starts_on=terms.starts_on,
-            commit=terms.commit,
-            base_price=terms.base_price,
-            overage_price=terms.overage_price,
-            aggregation=terms.aggregation,
-        )
+    async def GetBucket(
+        self, request: inventory_pb2.GetBucketRequest, context: Context
+    ) -> inventory_pb2.Bucket:
+        """Raises ``NotFound``, also for another client's than the caller's own."""
         async with snapshot(self._db) as seen:
-            detail = await buckets.get_bucket(seen, bucket_id)
-        if detail is None:
-            raise NotFound("bucket", bucket_id)
-        return inventory_pb2.CreateBucketReply(bucket=convert.bucket(detail, seen.now))
+            detail = await buckets.get_bucket(seen, request.id)
+        if detail is None or client_of_caller() not in (None, detail.bucket.client_id):
+            raise NotFound("bucket", request.id)
+        return convert_buckets.bucket(detail, seen.now)

@@ -5,6 +5,7 @@ The service is put together from one class a noun; each is in a file of its own.
 
 from aggregator.rpc.asset_acts import AssetActs
 from aggregator.rpc.assets import AssetMethods
+from aggregator.rpc.bucket_acts import BucketActs
 from aggregator.rpc.buckets import BucketMethods
 from aggregator.rpc.client_acts import ClientActs
 from aggregator.rpc.clients import ClientMethods
@@ -18,6 +19,7 @@ from ullage.v1 import inventory_pb2_grpc
 class InventoryService(
     AssetActs,
     AssetMethods,
+    BucketActs,
     BucketMethods,
     ClientActs,
     ClientMethods,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import sql
 from aggregator.domain.bucket import NewBucket
 from aggregator.domain.match import Condition
+from aggregator.store import agreements
 from aggregator.store.database import Connection, execute, fetch_all, fetch_one, fetch_value
 
 _Q = sql.queries("inventory")
@@ -19,6 +20,16 @@ class ClientState:
     id: int
     name: str
     enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRule:
+    """An assignment rule; ``filters`` as ``rules.read_filters`` reads them."""
+
+    id: int
+    client_id: int
+    priority: int
+    filters: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +61,14 @@ async def insert_bucket(conn: Connection, new: NewBucket) -> int | None:
         "source_type_id": new.source_type_id,
         "unit_type_id": new.unit_type_id,
         "priority": new.priority,
+        "reviewed": new.reviewed,
+        "template_id": new.template_id,
     }
     bucket_id: int | None = await fetch_value(conn, _Q["insert_bucket"], params)
     if bucket_id is None:
         return None
-    if new.filters:
-        filters = [_stored(one.conditions) for one in new.filters]
-        await execute(conn, _Q["insert_filters"], {"bucket_id": bucket_id, "filters": filters})
-    terms = {
-        "bucket_id": bucket_id,
-        "starts_on": new.terms.starts_on,
-        "commit": new.terms.commit,
-        "base_price": new.terms.base_price,
-        "overage_price": new.terms.overage_price,
-        "aggregation": new.terms.aggregation.value,
-    }
-    await execute(conn, _Q["insert_terms"], terms)
+    await agreements.replace_filters(conn, bucket_id, [stored(one.conditions) for one in new.filters])
+    await agreements.add_terms(conn, bucket_id, new.terms)
     return bucket_id
 
 
@@ -73,12 +76,30 @@ async def insert_rule(
     conn: Connection, *, client_id: int, priority: int, conditions: Sequence[Condition]
 ) -> int:
     """The id of the new assignment rule."""
-    params = {"client_id": client_id, "priority": priority, "conditions": _stored(conditions)}
+    params = {"client_id": client_id, "priority": priority, "conditions": stored(conditions)}
     rule_id: int = await fetch_value(conn, _Q["insert_rule"], params)
     return rule_id
 
 
-def _stored(conditions: Sequence[Condition]) -> str:
+async def hold_rule(conn: Connection, rule_id: int) -> HeldRule | None:
+    """The rule, kept from other changes until the transaction ends; None when there is none."""
+    return await fetch_one(conn, HeldRule, _Q["hold_rule"], {"rule_id": rule_id})
+
+
+async def update_rule(
+    conn: Connection, rule_id: int, *, priority: int, conditions: Sequence[Condition]
+) -> None:
+    """Saves what it takes, and before which others."""
+    params = {"rule_id": rule_id, "priority": priority, "conditions": stored(conditions)}
+    await execute(conn, _Q["update_rule"], params)
+
+
+async def delete_rule(conn: Connection, rule_id: int) -> None:
+    """Takes the rule away; what it assigned is for the binding run."""
+    await execute(conn, _Q["delete_rule"], {"rule_id": rule_id})
+
+
+def stored(conditions: Sequence[Condition]) -> str:
     """As the column keeps them: JSON."""
     return json.dumps(
         [{"field": c.field, "operator": c.operator.value, "pattern": c.pattern} for c in conditions]

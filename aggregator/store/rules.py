@@ -24,8 +24,9 @@ from aggregator.domain.match import (
     compile_filters,
     needs,
 )
-from aggregator.domain.period import Cycle
+from aggregator.domain.period import Calendar
 from aggregator.domain.slot import UNIT
+from aggregator.store.calendars import calendars
 from aggregator.store.database import Connection, fetch_all
 from ullage.log import fields
 
@@ -61,17 +62,13 @@ class _BucketRow:
     unit_type_id: int
     priority: int
     slot_minutes: int
-    time_zone: str
-    cycle_unit: str
-    cycle_count: int
-    cycle_anchor: date
     starts_on: list[date]
     ends_on: list[date | None]
     filters: str
 
 
 async def load_rules(conn: Connection) -> list[Rule]:
-    """The assignment rules of all enabled clients."""
+    """All assignment rules, those of disabled clients too: what was theirs stays theirs."""
     return [_rule(row) for row in await fetch_all(conn, _RuleRow, _Q["rules"])]
 
 
@@ -80,7 +77,9 @@ async def load_buckets(
 ) -> list[Bucket]:
     """The clients' buckets of these source types; those without terms agree on nothing yet and are left out."""
     params = {"clients": list(clients), "source_types": list(source_types)}
-    return [_bucket(row) for row in await fetch_all(conn, _BucketRow, _Q["buckets"], params)]
+    known = await calendars(conn, params["clients"])
+    rows = await fetch_all(conn, _BucketRow, _Q["buckets"], params)
+    return [_bucket(row, known[row.client_id]) for row in rows]
 
 
 async def fitting_assets(
@@ -93,7 +92,8 @@ async def fitting_assets(
 ) -> list[int]:
     """Ids of the assets that fit, in order: of the client where one is named, else all that rules may assign.
 
-    With ``decided`` also those whose client somebody decided by hand. Disabled and disregarded ones are left out. Conditions that cannot be used fit nothing.
+    With ``decided`` also those whose client somebody decided by hand. Disabled and disregarded ones are left out.
+    Conditions that cannot be used fit nothing.
     """
     wanted = _columns(needs(filters)) | {
         "source_type_id": source_type_id,
@@ -114,6 +114,18 @@ async def fitting_assets(
     except PatternError:
         return []
     return sorted({row[0] for row in rows if fits(_facts(row))})
+
+
+async def assets_of_buckets(conn: Connection, buckets: Iterable[int]) -> list[int]:
+    """Ids of assets that are bound to one of them in time that is not finalised."""
+    rows = await (await conn.execute(_Q["assets_of_buckets"], {"buckets": list(buckets)})).fetchall()
+    return [row[0] for row in rows]
+
+
+async def assets_of_rule(conn: Connection, rule_id: int) -> list[int]:
+    """Ids of assets that the rule assigned in time that is not finalised."""
+    rows = await (await conn.execute(_Q["assets_of_rule"], {"rule_id": rule_id})).fetchall()
+    return [row[0] for row in rows]
 
 
 def fitting(filters: str) -> Fitting:
@@ -146,21 +158,15 @@ def _rule(row: _RuleRow) -> Rule:
     return Rule(id=row.id, client_id=row.client_id, priority=row.priority, fits=found.fits, needs=found.needs)
 
 
-def _bucket(row: _BucketRow) -> Bucket:
-    terms = tuple(zip(row.starts_on, row.ends_on, strict=True))
-    cycle = row.cycle_unit, row.cycle_count, row.cycle_anchor, row.time_zone
-    return _bucket_of(
-        (row.id, row.client_id, row.source_type_id, row.unit_type_id, row.priority, row.slot_minutes),
-        cycle,
-        terms,
-        row.filters,
-    )
+def _bucket(row: _BucketRow, calendar: Calendar) -> Bucket:
+    key = row.id, row.client_id, row.source_type_id, row.unit_type_id, row.priority, row.slot_minutes
+    return _bucket_of(key, calendar, tuple(zip(row.starts_on, row.ends_on, strict=True)), row.filters)
 
 
 @lru_cache(maxsize=BUCKETS_CACHED_MAX)
 def _bucket_of(
     key: tuple[int, int, int, int, int, int],
-    cycle: tuple[str, int, date, str],
+    calendar: Calendar,
     terms: tuple[tuple[date, date | None], ...],
     filters: str,
 ) -> Bucket:
@@ -171,7 +177,7 @@ def _bucket_of(
         source_type_id=source_type_id,
         unit_type_id=unit_type_id,
         priority=priority,
-        spans=agreed(terms, first_instant=Cycle(*cycle).first_instant, width=slot_minutes // _UNIT_MINUTES),
+        spans=agreed(terms, first_instant=calendar.first_instant, width=slot_minutes // _UNIT_MINUTES),
         fits=fitting(filters).fits,
     )
 

@@ -94,6 +94,10 @@ create table provisioning_problem (
     primary key (client_id, source_type_id, unit_type_id, reason)
 );
 
+-- A rule can be deleted; time that it assigned stays what it is and still says that a rule did it.
+alter table assignment drop constraint assignment_rule_id_fkey;
+create index assignment_by_rule on assignment (rule_id) where rule_id is not null;
+
 -- Finalised time: nothing that a finalised figure stands on is changed any more, whatever the program says. Whoever tries
 -- is told by the error code UL001, whose text is meant for people.
 

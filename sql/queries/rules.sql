@@ -1,21 +1,20 @@
 -- Rules and filters as they decide, and the assets they can match.
 
 -- name: rules
--- Conditions as text: what is compiled is kept by it. A rule is one alternative.
+-- Conditions as text: what is compiled is kept by it. A rule is one alternative. Those of disabled clients too: what was
+-- theirs up to their last day stays theirs, its bindings end with the terms.
 select r.id, r.client_id, r.priority, '[' || r.conditions::text || ']' as filters
 from assignment_rule as r
-join client as c on c.id = r.client_id and c.enabled
 order by r.id
 
 -- name: buckets
 -- Those without terms agree on nothing yet and take nothing.
 select
     b.id, b.client_id, b.source_type_id, b.unit_type_id, b.priority, u.slot_minutes,
-    c.time_zone, c.cycle_unit, c.cycle_count, c.cycle_anchor, agreed.starts_on, agreed.ends_on,
+    agreed.starts_on, agreed.ends_on,
     coalesce((select jsonb_agg(f.conditions order by f.id) from bucket_filter as f where f.bucket_id = b.id), '[]')::text
         as filters
 from bucket as b
-join client as c on c.id = b.client_id
 join unit_type as u on u.id = b.unit_type_id
 cross join lateral (
     select array_agg(t.starts_on order by t.starts_on) as starts_on, array_agg(t.ends_on order by t.starts_on) as ends_on
@@ -64,8 +63,8 @@ where a.id in (
     and a.enabled and a.disregarded_at is null and a.merged_into is null
     and (%(source_type_id)s::smallint is null or a.source_type_id = %(source_type_id)s)
 
--- name: assets_of_bucket
--- Assets with a binding to the bucket in time that is not finalised.
+-- name: assets_of_buckets
+-- Assets with a binding to one of the buckets in time that is not finalised.
 select distinct s.asset_id as id
 from binding as b
 join series as s on s.id = b.series_id
@@ -94,6 +93,3 @@ with concerned as (
     select id from asset where not rebind order by id for no key update
 )
 update asset set rebind = true from concerned where asset.id = concerned.id
-
--- name: assets_total
-select count(*) from asset

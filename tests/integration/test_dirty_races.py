@@ -5,6 +5,7 @@ import asyncio
 from aggregator.actions.assign_assets import assign_assets
 from aggregator.actions.create_bucket import create_bucket
 from aggregator.actions.create_client import create_client
+from aggregator.actions.given_terms import GivenTerms
 from aggregator.store import rollup
 from aggregator.store.database import Connection, Database
 from aggregator.store.rollup import Taken
@@ -39,11 +40,9 @@ async def unbound_usage(db: Database, conn: Conn) -> tuple[int, int, int]:
         unit_type="ram-used",
         priority=0,
         filters=[],
-        starts_on="2026-01-01",
-        commit="0",
-        base_price="1",
-        overage_price="1",
-        aggregation="avg",
+        terms=GivenTerms(
+            starts_on="2026-01-01", commit="0", base_price="1", overage_price="1", aggregation="avg"
+        ),
     )
     return agent, int(row[0]), client
 
@@ -65,7 +64,7 @@ async def test_a_binding_saved_between_computing_and_marking_is_seen(dsn: str, c
         async with db.transaction() as rolling:
             taken = await take(rolling, agent)
             await rollup.roll(rolling, taken)
-            assert await assign_assets(db, asset_ids=[asset], client_id=client) == 1
+            assert (await assign_assets(db, asset_ids=[asset], client_id=client)).changed == 1
             assert await dirty_days(conn) == 0
             assert await rollup.mark_dirty(rolling, taken) == 1
     assert await dirty_days(conn) == 1

@@ -1,5 +1,6 @@
 """Creating clients, buckets and rules: what is saved, what is refused and by which field."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from aggregator.actions.create_assignment_rule import create_assignment_rule
 from aggregator.actions.create_bucket import create_bucket
 from aggregator.actions.create_client import create_client
+from aggregator.actions.given_terms import GivenTerms
 from aggregator.domain.match import Condition, Filter, Operator
 from aggregator.errors import Conflict, Invalid, NotFound
 from aggregator.store.database import Database
@@ -26,12 +28,20 @@ BUCKET: dict[str, Any] = {
     "unit_type": "ram",
     "priority": 0,
     "filters": [],
-    "starts_on": "2026-01-01",
-    "commit": "64",
-    "base_price": "2.50",
-    "overage_price": "0.0000000001",
-    "aggregation": "avg",
+    "terms": GivenTerms(
+        starts_on="2026-01-01",
+        commit="64",
+        base_price="2.50",
+        overage_price="0.0000000001",
+        aggregation="avg",
+    ),
 }
+
+
+def terms(change: dict[str, Any]) -> dict[str, Any]:
+    return {"terms": replace(BUCKET["terms"], **change)}
+
+
 WEB = Condition("name", Operator.GLOB, "web-*")
 
 
@@ -122,16 +132,28 @@ async def test_a_bucket_is_saved_with_filters_and_terms(dsn: str, conn: Conn) ->
         ("source_type", {"source_type": "vmm"}),
         ("unit_type", {"unit_type": ""}),
         ("priority", {"priority": 2**31 - 1}),
-        ("terms.starts_on", {"starts_on": "soon"}),
-        ("terms.commit", {"commit": "-1"}),
-        ("terms.commit", {"commit": ""}),
-        ("terms.commit", {"commit": "NaN"}),
-        ("terms.commit", {"commit": "1e1000"}),
-        ("terms.commit", {"commit": "9" * 17}),
-        ("terms.base_price", {"base_price": "0.00000000001"}),
-        ("terms.base_price", {"base_price": "1,5"}),
-        ("terms.overage_price", {"overage_price": "Infinity"}),
-        ("terms.aggregation", {"aggregation": "median"}),
+        ("terms.starts_on", terms({"starts_on": "soon"})),
+        ("terms.commit", terms({"commit": "-1"})),
+        ("terms.commit", terms({"commit": ""})),
+        ("terms.commit", terms({"commit": "NaN"})),
+        ("terms.commit", terms({"commit": "1e1000"})),
+        ("terms.commit", terms({"commit": "9" * 17})),
+        ("terms.base_price", terms({"base_price": "0.00000000001"})),
+        ("terms.base_price", terms({"base_price": "1,5"})),
+        ("terms.overage_price", terms({"overage_price": "Infinity"})),
+        ("terms.aggregation", terms({"aggregation": "median"})),
+        ("terms.aggregation", terms({"aggregation": "p101"})),
+        ("terms.ends_on", terms({"ends_on": "2026-01-01"})),
+        ("terms.package", terms({"package": "0"})),
+        ("terms.minimum", terms({"minimum": "-1"})),
+        ("terms.maximum", terms({"minimum": "2", "maximum": "1"})),
+        ("terms.gap_rule", terms({"gap_rule": "hold"})),
+        ("terms.gap_rule", terms({"gap_rule": "hold 0"})),
+        ("terms.gap_rule", terms({"gap_rule": "hold 289"})),
+        ("terms.tiers[1].above", terms({"tiers": [("1", "1")]})),
+        ("terms.tiers[2].above", terms({"tiers": [("0", "1"), ("0", "2")]})),
+        ("terms.tiers[1].price", terms({"tiers": [("0", "0.00000000001")]})),
+        ("terms.tiers", terms({"tiers": [(str(n), "1") for n in range(51)]})),
         (
             "filters[2].pattern",
             {"filters": [Filter((WEB,)), Filter((Condition("name", Operator.REGEX, "("),))]},

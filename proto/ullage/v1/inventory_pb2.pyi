@@ -790,11 +790,16 @@ class AssignmentRule(_message.Message):
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     client_id: _builtins.int
     priority: _builtins.int
     @_builtins.property
     def filter(self) -> _types_pb2.Filter: ...
+    @_builtins.property
+    def preview(self) -> _types_pb2.Preview:
+        """What creating it does, or in a dry run would do; set in the answer to that alone."""
+
     def __init__(
         self,
         *,
@@ -802,10 +807,11 @@ class AssignmentRule(_message.Message):
         client_id: _builtins.int = ...,
         priority: _builtins.int = ...,
         filter: _types_pb2.Filter | None = ...,
+        preview: _types_pb2.Preview | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "preview", b"preview"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "filter", b"filter", "id", b"id", "priority", b"priority"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "filter", b"filter", "id", b"id", "preview", b"preview", "priority", b"priority"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -854,9 +860,12 @@ class CreateAssignmentRuleRequest(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     CONFIRMED_ASSETS_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
     client_id: _builtins.int
     priority: _builtins.int
     confirmed_assets: _builtins.int
+    dry_run: _builtins.bool
+    """The answer has no id then."""
     @_builtins.property
     def filter(self) -> _types_pb2.Filter: ...
     def __init__(
@@ -866,10 +875,11 @@ class CreateAssignmentRuleRequest(_message.Message):
         priority: _builtins.int = ...,
         filter: _types_pb2.Filter | None = ...,
         confirmed_assets: _builtins.int = ...,
+        dry_run: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "confirmed_assets", b"confirmed_assets", "filter", b"filter", "priority", b"priority"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "confirmed_assets", b"confirmed_assets", "dry_run", b"dry_run", "filter", b"filter", "priority", b"priority"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
