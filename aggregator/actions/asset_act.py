@@ -13,13 +13,14 @@ from aggregator.actions.given import YEAR_MAX, YEAR_MIN
 from aggregator.actions.preview import confirm, preview_plans
 from aggregator.domain.bind import Asset, Plan, World
 from aggregator.domain.decide import Reason, Refused
-from aggregator.domain.preview import Preview, to_confirm
+from aggregator.domain.preview import Preview
 from aggregator.domain.slot import UNITS_PER_HOUR, slot_of, slot_start
 from aggregator.errors import Conflict, Invalid, NotFound
 from aggregator.store import asset_acts, audit, binding
 from aggregator.store.asset_acts import HeldAsset
 from aggregator.store.database import Connection, Database
 from aggregator.store.news import announce
+from aggregator.store.preview import assets_total
 
 # One transaction; more are asked for in several.
 ASSETS_MAX = 10_000
@@ -144,17 +145,13 @@ async def carry_out(
 ) -> Preview:
     """Saves the plans and says what they do. Raises ``Conflict`` for a large act that nobody has confirmed."""
     preview = await preview_plans(conn, planned.plans, planned.world, now=now)
-    total = await asset_acts.assets_total(conn)
     if not dry_run:
+        total = await assets_total(conn)
         confirm(preview, confirmed_assets=confirmed_assets, total_assets=total)
     await binding.save(conn, planned.plans)
     await binding.clear_flags(conn, list(planned.plans))
     await announce(conn, "asset", "bucket", clients=planned.clients)
-    return replace(
-        preview,
-        notes=[*preview.notes, *notes],
-        confirm_assets=to_confirm(preview.assets, total_assets=total),
-    )
+    return replace(preview, notes=[*notes, *preview.notes])
 
 
 async def done(conn: Connection, *, changed: int, preview: Preview | None, dry_run: bool) -> Done:

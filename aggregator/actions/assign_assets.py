@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from aggregator.actions.asset_act import ASSETS_MAX as ASSETS_MAX
 from aggregator.actions.asset_act import (
+    ASSETS_MAX,
     Done,
-    Planned,
     acting_on,
     carry_out,
     check_active,
@@ -18,9 +17,10 @@ from aggregator.actions.asset_act import (
 from aggregator.actions.create_bucket import client_to_change
 from aggregator.domain.bind import Asset, Plan, World
 from aggregator.domain.decide import assigned, released
-from aggregator.domain.moves import how_divided
 from aggregator.store import asset_acts, binding
-from aggregator.store.database import Connection, Database
+from aggregator.store.database import Database
+
+__all__ = ["ASSETS_MAX", "assign_assets", "release_assets"]
 
 
 async def assign_assets(
@@ -31,6 +31,7 @@ async def assign_assets(
     since: datetime | None = None,
     dry_run: bool = False,
     confirmed_assets: int = 0,
+    now: datetime | None = None,
 ) -> Done:
     """How many assets changed hands. All are acknowledged and bound anew; rules leave them alone from then on.
 
@@ -51,11 +52,11 @@ async def assign_assets(
         await binding.decide_by_hand(conn, ids)
         notes = []
         if from_slot is not None and since is not None:
-            notes = [cut_note("from", from_slot, since), *await divided(conn, planned)]
+            notes = [cut_note("from", from_slot, since)]
         preview = await carry_out(
             conn,
             planned,
-            now=await asset_acts.read_clock(conn),
+            now=now or await asset_acts.read_clock(conn),
             dry_run=dry_run,
             confirmed_assets=confirmed_assets,
             notes=notes,
@@ -64,7 +65,12 @@ async def assign_assets(
 
 
 async def release_assets(
-    db: Database, *, asset_ids: Sequence[int], dry_run: bool = False, confirmed_assets: int = 0
+    db: Database,
+    *,
+    asset_ids: Sequence[int],
+    dry_run: bool = False,
+    confirmed_assets: int = 0,
+    now: datetime | None = None,
 ) -> Done:
     """Rules decide again whose they are; how many of them had been decided by hand.
 
@@ -78,23 +84,8 @@ async def release_assets(
         preview = await carry_out(
             conn,
             planned,
-            now=await asset_acts.read_clock(conn),
+            now=now or await asset_acts.read_clock(conn),
             dry_run=dry_run,
             confirmed_assets=confirmed_assets,
         )
         return await done(conn, changed=len(ids), preview=preview, dry_run=dry_run)
-
-
-async def divided(conn: Connection, planned: Planned) -> list[str]:
-    """What the buckets that series go between make of a move in mid-period."""
-    concerned: set[int] = set()
-    for plan in planned.plans.values():
-        for change in plan.bindings.values():
-            lost = {span.owner_id for span in change.removed}
-            lost |= {held.owner_id for held, wanted in change.resized if wanted.to_slot < held.to_slot}
-            gained = {span.owner_id for span in change.added}
-            gained |= {held.owner_id for held, wanted in change.resized if wanted.to_slot > held.to_slot}
-            if lost and gained - lost:
-                concerned |= lost | gained
-    rows = await asset_acts.buckets(conn, concerned)
-    return how_divided((row.name, row.aggregation, row.percentile) for row in rows if row.aggregation)

@@ -14,7 +14,6 @@ from aggregator.actions.asset_act import (
     given_hour,
     make_plans,
 )
-from aggregator.actions.assign_assets import divided
 from aggregator.domain.bind import Asset, Bucket, Plan, World
 from aggregator.domain.decide import ByHand, bound, unbound
 from aggregator.domain.slot import slot_start
@@ -65,6 +64,7 @@ async def bind_assets(
     times: Times | None = None,
     dry_run: bool = False,
     confirmed_assets: int = 0,
+    now: datetime | None = None,
 ) -> Done:
     """How many assets were bound: each series to the bucket, of one client, that counts its unit type.
 
@@ -73,7 +73,12 @@ async def bind_assets(
     """
     chosen = {asset_id: tuple(sorted(set(bucket_ids))) for asset_id in asset_ids}
     return await bind_each(
-        db, chosen=chosen, times=times or Times(), dry_run=dry_run, confirmed_assets=confirmed_assets
+        db,
+        chosen=chosen,
+        times=times or Times(),
+        dry_run=dry_run,
+        confirmed_assets=confirmed_assets,
+        now=now,
     )
 
 
@@ -84,6 +89,7 @@ async def bind_each(
     times: Times,
     dry_run: bool = False,
     confirmed_assets: int = 0,
+    now: datetime | None = None,
 ) -> Done:
     """The same with buckets for each asset."""
     from_slot, to_slot = times.slots()
@@ -115,15 +121,13 @@ async def bind_each(
         planned = await make_plans(conn, ids, decide=decide, also=sorted(set(clients.values())))
         await binding.decide_by_hand(conn, ids)
         notes = times.notes()
-        if from_slot is not None:
-            notes += await divided(conn, planned)
         if times.backdate:
             await asset_acts.backdate(conn)
             notes.append("what is finalised stays; in that time it is billed by adjustments alone")
         preview = await carry_out(
             conn,
             planned,
-            now=await asset_acts.read_clock(conn),
+            now=now or await asset_acts.read_clock(conn),
             dry_run=dry_run,
             confirmed_assets=confirmed_assets,
             notes=notes,
@@ -139,6 +143,7 @@ async def unbind_assets(
     bucket_ids: Sequence[int] = (),
     dry_run: bool = False,
     confirmed_assets: int = 0,
+    now: datetime | None = None,
 ) -> Done:
     """Ends bindings by hand (to these buckets, or all) in unfinalised time, so that filters decide again.
 
@@ -156,7 +161,7 @@ async def unbind_assets(
         preview = await carry_out(
             conn,
             planned,
-            now=await asset_acts.read_clock(conn),
+            now=now or await asset_acts.read_clock(conn),
             dry_run=dry_run,
             confirmed_assets=confirmed_assets,
         )

@@ -1,6 +1,7 @@
 """Makes one asset of two: a host that was set up again, a VM with a new name. The history of one follows into the other."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from aggregator.actions.asset_act import (
     Done,
@@ -23,7 +24,9 @@ from aggregator.store.database import Connection, Database
 _LEVEL = "level"
 
 
-async def merge_assets(db: Database, *, asset_id: int, into_id: int, dry_run: bool = False) -> Done:
+async def merge_assets(
+    db: Database, *, asset_id: int, into_id: int, dry_run: bool = False, now: datetime | None = None
+) -> Done:
     """Merges ``asset_id`` into ``into_id``: its series keep their ids and belong to the other, for their whole history.
 
     Finalised readings stay. Where both measured the same unit type in one slot, amounts add and levels are those of
@@ -47,7 +50,7 @@ async def merge_assets(db: Database, *, asset_id: int, into_id: int, dry_run: bo
         preview = await carry_out(
             conn,
             Planned({into_id: made.into, asset_id: made.gone}, world),
-            now=await asset_acts.read_clock(conn),
+            now=now or await asset_acts.read_clock(conn),
             dry_run=dry_run,
             confirmed_assets=0,
             notes=notes,

@@ -96,7 +96,12 @@ async def disregard_assets(
 
 
 async def restore_assets(
-    db: Database, *, asset_ids: Sequence[int], dry_run: bool = False, confirmed_assets: int = 0
+    db: Database,
+    *,
+    asset_ids: Sequence[int],
+    dry_run: bool = False,
+    confirmed_assets: int = 0,
+    now: datetime | None = None,
 ) -> Done:
     """Rules and filters open their bindings again, for all time that is not finalised, as if never disregarded.
 
@@ -109,7 +114,7 @@ async def restore_assets(
         preview = await carry_out(
             conn,
             planned,
-            now=await asset_acts.read_clock(conn),
+            now=now or await asset_acts.read_clock(conn),
             dry_run=dry_run,
             confirmed_assets=confirmed_assets,
         )

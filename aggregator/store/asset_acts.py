@@ -3,13 +3,11 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 import sql
 from aggregator.store.database import Connection, execute, fetch_all, fetch_value
 
 _Q = sql.queries("asset_acts")
-_R = sql.queries("rules")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,7 @@ class HeldAsset:
 
 @dataclass(frozen=True, slots=True)
 class BucketToBind:
-    """What an act has to know of a bucket; ``aggregation`` is that of its newest terms, None without any."""
+    """What an act has to know of a bucket."""
 
     id: int
     name: str
@@ -35,8 +33,6 @@ class BucketToBind:
     client_enabled: bool
     source_type_id: int
     unit_type_id: int
-    aggregation: str | None
-    percentile: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +61,6 @@ async def read_clock(conn: Connection) -> datetime:
     """The database's time."""
     now: datetime = await fetch_value(conn, _Q["clock"])
     return now
-
-
-async def assets_total(conn: Connection) -> int:
-    """How many assets there are."""
-    total: int = await fetch_value(conn, _R["assets_total"])
-    return total
 
 
 async def hold(conn: Connection, assets: Collection[int]) -> list[HeldAsset]:

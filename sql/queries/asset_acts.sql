@@ -76,19 +76,11 @@ select finalised_slot from client where id = %(client_id)s for share
 select id, name from client where id = any(%(ids)s::bigint[])
 
 -- name: buckets
--- Each with what it counts, and how under its newest terms; no aggregation: it has no terms.
+-- Each with what it counts, and whose it is.
 select
-    b.id, b.name, b.client_id, c.name as client_name, c.enabled as client_enabled, b.source_type_id, b.unit_type_id,
-    terms.aggregation, terms.percentile
+    b.id, b.name, b.client_id, c.name as client_name, c.enabled as client_enabled, b.source_type_id, b.unit_type_id
 from bucket as b
 join client as c on c.id = b.client_id
-left join lateral (
-    select t.aggregation, t.percentile
-    from bucket_terms as t
-    where t.bucket_id = b.id
-    order by t.starts_on desc
-    limit 1
-) as terms on true
 where b.id = any(%(ids)s::bigint[])
 order by b.id
 
