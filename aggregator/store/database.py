@@ -56,6 +56,18 @@ def acting(actor: str, *, act: str, key_id: int | None = None, request_id: str =
         _actor.reset(token)
 
 
+@contextmanager
+def acting_also(*, act: str) -> Iterator[None]:
+    """The same actor with another word for what it does."""
+    held = _actor.get()
+    if held is None:
+        with acting("", act=act):
+            yield
+        return
+    with acting(held.name, act=act, key_id=held.key_id, request_id=held.request_id):
+        yield
+
+
 class Database:
     """A pool of connections to one database. Open with ``await Database.open(dsn)``, end with ``await close()``."""
 

@@ -77,7 +77,7 @@ $$;
 -- stands as %1$s: the client it concerns, and which rows are decisions. Planned anew each time, because a plan that was made
 -- for one changed row is a bad one for ten thousand.
 create function write_audit() returns trigger
-language plpgsql as $$
+language plpgsql set timezone to 'UTC' as $$
 declare
     keys text[] := tg_argv[0]::text[];
     columns text[] := tg_argv[1]::text[];
@@ -212,4 +212,112 @@ begin
         )
         and (old_values ?| '{name,contact}' or new_values ?| '{name,contact}');
     return null;
+end $$;
+
+-- What a group did to each record in the end, with the values before and after. A record that came and went again in it is
+-- left out.
+create function audit_net(wanted bigint)
+returns table (table_name text, record_id text, action text, old_values jsonb, new_values jsonb)
+language sql stable as $$
+    with entry as (
+        select e.id, e.table_name, e.record_id, e.action, e.old_values, e.new_values
+        from audit_entry e
+        where e.group_id = wanted
+    ), ends as (
+        select e.table_name, e.record_id, (array_agg(e.action order by e.id))[1] as first,
+               (array_agg(e.action order by e.id desc))[1] as last
+        from entry e
+        group by 1, 2
+    ), before as (
+        -- Of several values of a key the last one stays: the oldest.
+        select e.table_name, e.record_id, jsonb_object_agg(v.key, v.value order by e.id desc) as old_values
+        from entry e
+        cross join lateral jsonb_each(e.old_values) v
+        group by 1, 2
+    ), after as (
+        select e.table_name, e.record_id, jsonb_object_agg(v.key, v.value order by e.id) as new_values
+        from entry e
+        cross join lateral jsonb_each(e.new_values) v
+        group by 1, 2
+    )
+    select n.table_name, n.record_id,
+           case when n.first = 'insert' then 'insert' when n.last = 'delete' then 'delete' else 'update' end,
+           case when n.first <> 'insert' then b.old_values end,
+           case when n.last <> 'delete' then a.new_values end
+    from ends n
+    left join before b using (table_name, record_id)
+    left join after a using (table_name, record_id)
+    where not (n.first = 'insert' and n.last = 'delete')
+$$;
+
+-- Records that are not any more as the group left them. For tables whose key is `id`.
+create function audit_differs(wanted bigint) returns table (table_name text, record_id text)
+language plpgsql stable set timezone to 'UTC' as $$
+declare
+    audited text;
+begin
+    for audited in select distinct n.table_name from audit_net(wanted) n loop
+        return query execute format(
+            'select n.table_name, n.record_id
+             from audit_net($1) n
+             left join %1$I t on t.id = n.record_id::bigint
+             where n.table_name = %1$L and case
+                 when n.action = ''delete'' then t.id is not null
+                 else t.id is null
+                     or exists (select from jsonb_each(n.new_values) v where to_jsonb(t) -> v.key is distinct from v.value)
+             end',
+            audited
+        ) using wanted;
+    end loop;
+end $$;
+
+-- One step of setting a group back: of a table, what it inserted (`delete`), deleted (`insert`) or changed (`update`), and of
+-- that what `which` says over t, the record as it is, and p, as it was. Returns how many records.
+create function audit_set_back(wanted bigint, audited text, step text, which text default 'true') returns bigint
+language plpgsql set timezone to 'UTC' as $$
+declare
+    columns text[];
+    changed bigint;
+begin
+    select array_agg(distinct k order by k) into columns
+    from audit_net(wanted) n
+    cross join lateral jsonb_object_keys(n.old_values) k
+    where n.table_name = audited and n.action = case step when 'insert' then 'delete' else 'update' end;
+    if step <> 'delete' and columns is null then
+        return 0;
+    end if;
+    execute case step
+        when 'delete' then format(
+            'delete from %1$I t using audit_net($1) n
+             where n.table_name = %1$L and n.action = ''insert'' and t.id = n.record_id::bigint and (%2$s)',
+            audited, which
+        )
+        when 'insert' then format(
+            'insert into %1$I (id, %2$s) overriding system value
+             select n.record_id::bigint, %3$s
+             from audit_net($1) n
+             cross join lateral jsonb_populate_record(null::%1$I, n.old_values) p
+             where n.table_name = %1$L and n.action = ''delete'' and (%4$s)',
+            audited,
+            (select string_agg(format('%I', c), ', ' order by c) from unnest(columns) c),
+            (select string_agg(format('p.%I', c), ', ' order by c) from unnest(columns) c),
+            which
+        )
+        else format(
+            'update %1$I t set %2$s
+             from audit_net($1) n
+             cross join lateral jsonb_populate_record(null::%1$I, n.old_values) p
+             where n.table_name = %1$L and n.action = ''update'' and t.id = n.record_id::bigint and (%3$s)',
+            audited,
+            (
+                select string_agg(
+                    format('%1$I = case when n.old_values ? %1$L then p.%1$I else t.%1$I end', c), ', ' order by c
+                )
+                from unnest(columns) c
+            ),
+            which
+        )
+    end using wanted;
+    get diagnostics changed = row_count;
+    return changed;
 end $$;

@@ -43,8 +43,10 @@ async def newest(world: World) -> tuple[str, str, list[Entry]]:
     """Actor, act and entries of the newest group."""
     actor, act, number = await world.one("select actor, act, id from audit_group order by id desc limit 1")
     asked = await world.conn.execute(
-        "select action, table_name, record_id, client_id, old_values, new_values from audit_entry"
-        " where group_id = %s order by id",
+        (
+            "select action, table_name, record_id, client_id, old_values, new_values from audit_entry"
+            " where group_id = %s order by id"
+        ),
         [number],
     )
     return actor, act, [Entry(*row) for row in await asked.fetchall()]
@@ -77,8 +79,10 @@ async def made(world: World) -> dict[str, int]:
 CHANGES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
     "client": ("", "contact = 'x@example.org'", {"contact": ""}, {"contact": "x@example.org"}),
     "client_cycle": (
-        "insert into client_cycle (client_id, ended_on, currency, currency_digits, time_zone, cycle_unit, cycle_count,"
-        " cycle_anchor) values (%(client)s, '2026-02-01', 'EUR', 2, 'UTC', 'month', 1, '2024-01-01')",
+        (
+            "insert into client_cycle (client_id, ended_on, currency, currency_digits, time_zone, cycle_unit, cycle_count,"
+            " cycle_anchor) values (%(client)s, '2026-02-01', 'EUR', 2, 'UTC', 'month', 1, '2024-01-01')"
+        ),
         "currency = 'USD'",
         {"currency": "EUR"},
         {"currency": "USD"},
@@ -119,8 +123,10 @@ CHANGES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
         {"enabled": False},
     ),
     "template_price": (
-        "with t as (insert into template (source_type_id, unit_type_id, aggregation) values (1, %(unit)s, 'avg')"
-        " returning id) insert into template_price select id, 'EUR', 1, 2 from t",
+        (
+            "with t as (insert into template (source_type_id, unit_type_id, aggregation) values (1, %(unit)s, 'avg')"
+            " returning id) insert into template_price select id, 'EUR', 1, 2 from t"
+        ),
         "base_price = 3",
         {"base_price": 1},
         {"base_price": 3},
@@ -132,15 +138,19 @@ CHANGES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
         {"reason": "other"},
     ),
     "contract_count": (
-        "insert into contract_count (client_id, unit_type_id, source_type_id, quantity, as_of)"
-        " values (%(client)s, %(unit)s, 1, 712, '2026-01-01')",
+        (
+            "insert into contract_count (client_id, unit_type_id, source_type_id, quantity, as_of)"
+            " values (%(client)s, %(unit)s, 1, 712, '2026-01-01')"
+        ),
         "quantity = 713",
         {"quantity": 712},
         {"quantity": 713},
     ),
     "api_key": (
-        "insert into api_key (name, prefix, sha256, role, last_used_at)"
-        " values ('ops', 'ullage_abc', 'hash-of-a-key', 'viewer', now())",
+        (
+            "insert into api_key (name, prefix, sha256, role, last_used_at)"
+            " values ('ops', 'ullage_abc', 'hash-of-a-key', 'viewer', now())"
+        ),
         "enabled = false, sha256 = 'hash-of-another'",
         {"enabled": True},
         {"enabled": False},
@@ -173,14 +183,14 @@ async def test_what_is_typed_into_psql_is_written_down_as_the_database_users(
         await world.conn.execute(insert.encode(), ids)
         actor, _, entries = await newest(world)
         assert (entries[-1].action, entries[-1].table, entries[-1].old) == ("insert", table, None)
-    await world.conn.execute(f"update {table} set {change}".encode())
+    await world.conn.execute(f"update {table} set {change}".encode())  # noqa: S608
     [user] = await world.one("select current_user")
     actor, act, entries = await newest(world)
     assert (actor, act) == (f"db:{user}", "")
     assert {(e.action, e.table) for e in entries} == {("update", table)}
     assert (entries[0].old, entries[0].new) == (old, new) or table == "unit_type"
     before = await groups(world)
-    await world.conn.execute(f"update {table} set {change}".encode())
+    await world.conn.execute(f"update {table} set {change}".encode())  # noqa: S608
     assert await groups(world) == before, "nothing changed, so nothing is written down"
     [text] = await world.one("select coalesce(string_agg(to_jsonb(e)::text, ''), '') from audit_entry e")
     assert "hash-of" not in text
@@ -193,8 +203,8 @@ async def test_what_is_typed_into_psql_is_written_down_as_the_database_users(
 async def test_a_deleted_decision_is_kept_whole(world: World, table: str) -> None:
     ids = await made(world)
     await world.conn.execute((CHANGES[table][0] or "select 1").encode(), ids)
-    row = await world.one(f"select to_jsonb(t) from {table} t")
-    await world.conn.execute(f"delete from {table}".encode())
+    row = await world.one(f"select to_jsonb(t) from {table} t")  # noqa: S608
+    await world.conn.execute(f"delete from {table}".encode())  # noqa: S608
     _, _, [entry] = await newest(world)
     assert (entry.action, entry.record, entry.new) == ("delete", str(row[0]["id"]), None)
     assert entry.old is not None
@@ -210,8 +220,8 @@ async def test_what_rules_and_filters_do_is_no_decision(world: World) -> None:
     )
     await world.insert("binding", series_id=ids["series"], bucket_id=ids["bucket"], from_slot=1)
     for table in ("assignment", "binding"):
-        await world.conn.execute(f"update {table} set to_slot = 7".encode())
-        await world.conn.execute(f"delete from {table}".encode())
+        await world.conn.execute(f"update {table} set to_slot = 7".encode())  # noqa: S608
+        await world.conn.execute(f"delete from {table}".encode())  # noqa: S608
     await world.conn.execute("update asset set rebind = true, name = 'said by its agent'")
     await world.conn.execute("update agent set generation = generation + 1")
     assert await groups(world) == before
@@ -254,8 +264,10 @@ async def test_what_is_rolled_back_was_never_done(db: Database, world: World) ->
 async def test_many_assets_are_many_entries_of_one_group(world: World) -> None:
     ids = await made(world)
     await world.conn.execute(
-        "insert into asset (source_type_id, scope, external_id, name, agent_id)"
-        " select 1, 'agent:1', 'x' || n, 'x' || n, %s from generate_series(1, %s) n",
+        (
+            "insert into asset (source_type_id, scope, external_id, name, agent_id)"
+            " select 1, 'agent:1', 'x' || n, 'x' || n, %s from generate_series(1, %s) n"
+        ),
         [ids["agent"], ASSETS],
     )
     before = await groups(world)
