@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import click
 import grpc
@@ -27,6 +27,10 @@ EXIT_FAILED = 1
 EXIT_UNREACHABLE = 3
 # Between two readings where no spool says from when to count.
 FIRST_SPAN_SECONDS = 1.0
+# An aggregator that knows the agent waits longer than this for a Hello.
+REFUSAL_SECONDS_MAX = 3.0
+RECOVERY_DAYS_MAX = 30
+HOURS_TOLD_MAX = 72
 _SECOND_US = 1_000_000
 
 
@@ -111,15 +115,14 @@ def check(config: Config) -> int:
     in_use, good = _check_spool(config)
     good = asyncio.run(_check_collectors(config)) and good
     try:
-        known = credentials.load(config.files, now=datetime.now(UTC))
+        known = credentials.load(config.files, now=datetime.now(UTC), recoverable=bool(config.enrolment))
     except credentials.Refused as refused:
         for problem in refused.problems:
             _line(False, "certificate", problem)
         return EXIT_FAILED
-    days = (known.not_after - datetime.now(UTC)).days
-    _line(
-        True, "certificate", f"agent {known.agent}, until {known.not_after:%Y-%m-%d %H:%M} UTC ({days} days)"
-    )
+    _line(not (left := _certificate(config, known))[0], "certificate", left[1])
+    if left[0]:
+        return EXIT_FAILED
     for warning in known.warnings:
         _line(False, "certificate", warning)
         good = False
@@ -130,9 +133,35 @@ def check(config: Config) -> int:
     code = EXIT_OK if good else EXIT_FAILED
     if in_use:
         # A second stream would show the running agent as disconnected when it ends.
-        _line(True, "aggregator", "not asked: the running agent is its one connection")
-        return code
+        return asyncio.run(_check_refusal(config, known, code))
     return asyncio.run(_check_welcome(config, known, code))
+
+
+def _certificate(config: Config, known: Credentials) -> tuple[bool, str]:
+    """Whether it has expired, and what there is to say of it."""
+    now = datetime.now(UTC)
+    if now >= known.not_after:
+        last = known.not_after + timedelta(days=RECOVERY_DAYS_MAX)
+        text = f"agent {known.agent}, expired on {known.not_after:%Y-%m-%d %H:%M} UTC: "
+        if now < last:
+            return True, (
+                f"{text}the running agent recovers it from {config.enrolment} by itself until {last:%Y-%m-%d}; its log says "
+                "why it does not"
+            )
+        return (
+            True,
+            f"{text}too long ago to be recovered: enrol this host anew with a token made with --for this agent",
+        )
+    hours = (known.not_after - now).total_seconds() / 3600
+    left = f"{hours:.0f} hours" if hours < HOURS_TOLD_MAX else f"{hours / 24:.0f} days"
+    by_itself = (
+        ""
+        if config.enrolment
+        else "; without aggregator.enrolment it cannot be recovered once it has expired"
+    )
+    return False, (
+        f"agent {known.agent}, until {known.not_after:%Y-%m-%d %H:%M} UTC ({left}), renewed by the running agent{by_itself}"
+    )
 
 
 def _check_spool(config: Config) -> tuple[bool, bool]:
@@ -202,6 +231,23 @@ def _seen(answer: Answer) -> str:
     found = {entry.asset.key for entry in entries}
     names = ", ".join(sorted(external_id for _, external_id in found))
     return f"{len(found)} found: {names}" if found else "nothing found"
+
+
+async def _check_refusal(config: Config, known: Credentials, code: int) -> int:
+    """Whether the aggregator takes this agent at all: it says no before the Hello, and else waits for it."""
+    channel = open_channel(config.address, ca=known.ca, identity=known.identity)
+    try:
+        async with asyncio.timeout(REFUSAL_SECONDS_MAX):
+            await ingest_pb2_grpc.IngestStub(channel).Push().read()
+    except TimeoutError:
+        _line(True, "aggregator", "it knows this agent, which is connected or about to be")
+        return code
+    except grpc.aio.AioRpcError as error:
+        _line(False, "aggregator", f"{error.code().name}: {error.details()}")
+        return EXIT_UNREACHABLE if error.code() is grpc.StatusCode.UNAVAILABLE else EXIT_FAILED
+    finally:
+        await channel.close()
+    return code
 
 
 async def _check_welcome(config: Config, known: Credentials, code: int) -> int:
