@@ -112,6 +112,17 @@ class World(Rows):
             from_slot=slot_of(since),
             to_slot=slot_of(until),
         )
+        # As the roll-up does after it wrote that.
+        await self.conn.execute(
+            "update unbound_candidate set measured = measured + int4multirange(whole_slots(%s, %s, width))"
+            " where series_id = %s",
+            [slot_of(since), slot_of(until), series],
+        )
+        await self.conn.execute(
+            "update asset_seen set last_slot = greatest(last_slot, %s)"
+            " where asset_id = (select asset_id from series where id = %s)",
+            [slot_of(until), series],
+        )
 
     async def assignment(
         self, asset: int, client: int, *, since: datetime | None = None, until: datetime | None = None

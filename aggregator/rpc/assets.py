@@ -2,8 +2,9 @@
 
 from aggregator.domain.slot import UNITS_PER_DAY
 from aggregator.errors import Invalid, NotFound
-from aggregator.rpc import convert
+from aggregator.rpc import convert_assets
 from aggregator.rpc.pages import page_info, search_text, to_paging
+from aggregator.rpc.scope import client_of_caller, narrowed
 from aggregator.rpc.server import Context
 from aggregator.store import assets, usage
 from aggregator.store.assets import AssetFilter
@@ -27,16 +28,22 @@ class AssetMethods:
         paging = to_paging(request.page, assets.SORTS)
         wanted = AssetFilter(
             search=search_text(request.search),
-            client_id=request.client_id or None,
+            client_id=narrowed(request.client_id),
             source_type=search_text(request.source_type) or None,
+            agent=search_text(request.agent) or None,
+            label=search_text(request.label) or None,
+            bucket_id=request.bucket_id or None,
             unassigned=request.unassigned,
             unbound=request.unbound,
             unacknowledged=request.unacknowledged,
+            disregarded=request.disregarded,
+            disabled=request.disabled,
+            by_hand=request.by_hand,
         )
         async with snapshot(self._db) as seen:
             page, unbound = await assets.list_assets(seen, paging, wanted)
         return inventory_pb2.ListAssetsReply(
-            assets=[convert.asset(row, unbound.get(row.id)) for row in page.rows],
+            assets=[convert_assets.asset(row, unbound.get(row.id), slot=seen.slot) for row in page.rows],
             page=page_info(page, paging),
         )
 
@@ -45,26 +52,32 @@ class AssetMethods:
     ) -> inventory_pb2.AssetDetail:
         """Raises ``NotFound``; a disregarded asset is found."""
         async with snapshot(self._db) as seen:
-            detail = await assets.get_asset(seen, request.id)
+            detail = await assets.get_asset(seen, request.id, client_id=client_of_caller())
             if detail is None:
                 raise NotFound("asset", request.id)
-            latest = await usage.latest(seen, [series.id for series in detail.series])
-        return convert.asset_detail(detail, latest)
+            theirs = client_of_caller() in (None, detail.asset.client_id)
+            latest = await usage.latest(seen, [one.id for one in detail.series]) if theirs else []
+        return convert_assets.asset_detail(detail, latest, slot=seen.slot)
 
     async def GetAssetUsage(
         self, request: inventory_pb2.GetAssetUsageRequest, context: Context
     ) -> inventory_pb2.AssetUsage:
-        """The last days (UTC) up to today, whose value is of the slots that were rolled up so far."""
+        """The last days (UTC) up to today, whose value is of the slots that were rolled up so far.
+
+        A client sees those in which the asset was assigned to it.
+        """
         if request.days > USAGE_DAYS_MAX:
             raise Invalid("days", f"at most {USAGE_DAYS_MAX}")
+        own = client_of_caller()
         async with snapshot(self._db) as seen:
             today = seen.slot // UNITS_PER_DAY
             days = range(today + 1 - (request.days or USAGE_DAYS_DEFAULT), today + 1)
             span = {"from_slot": days.start * UNITS_PER_DAY, "to_slot": days.stop * UNITS_PER_DAY}
-            if not await assets.exists(seen, request.id):
+            found = await assets.find_asset(seen, request.id, client_id=own)
+            if found is None:
                 raise NotFound("asset", request.id)
-            series = await assets.series_of(seen, request.id)
+            series = await assets.series_of(seen, found)
             ids = [row.id for row in series]
-            measured = await usage.daily(seen, ids, **span)
+            measured = await usage.daily(seen, ids, **span, client_id=own)
             as_of = await usage.rolled_up_to(seen, ids, **span)
-        return convert.asset_usage(series, measured, days=days, as_of_slot=as_of)
+        return convert_assets.asset_usage(series, measured, days=days, as_of_slot=as_of)

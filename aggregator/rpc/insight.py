@@ -8,10 +8,10 @@ from aggregator.domain import insight as figures
 from aggregator.rpc import convert_insight
 from aggregator.rpc.admin import read_health
 from aggregator.rpc.changes import Changes
+from aggregator.rpc.scope import client_of_caller
 from aggregator.rpc.server import Context
 from aggregator.rpc.timetable import Timetable
 from aggregator.store import assets, buckets, clients, insight
-from aggregator.store.assets import AssetFilter
 from aggregator.store.buckets import BucketFilter
 from aggregator.store.database import Database
 from aggregator.store.paging import Paging
@@ -45,7 +45,7 @@ class InsightService(insight_pb2_grpc.InsightServicer):
     ) -> AsyncGenerator[insight_pb2.Change, None]:
         """Ends when the caller goes or the aggregator stops."""
         # First, so that nothing that changes from here on is missed.
-        subscription = self._changes.subscribe(request.nouns)
+        subscription = self._changes.subscribe(request.nouns, client_id=client_of_caller())
         async with snapshot(self._db) as seen:
             began = seen.now
         clock = asyncio.get_running_loop()
@@ -70,13 +70,14 @@ class InsightService(insight_pb2_grpc.InsightServicer):
 
 async def _counts(seen: Snapshot) -> insight_pb2.Dashboard:
     one = Paging(sort="id", size=1)
+    counts = await assets.count_assets(seen)
     return insight_pb2.Dashboard(
         clients=(await clients.list_clients(seen, one)).total,
-        assets=await assets.count_assets(seen, AssetFilter()),
+        assets=counts.assets,
         buckets=(await buckets.list_buckets(seen, one, BucketFilter())).total,
-        unassigned=await assets.count_assets(seen, AssetFilter(unassigned=True)),
-        unbound=await assets.count_assets(seen, AssetFilter(unbound=True)),
-        unacknowledged=await assets.count_assets(seen, AssetFilter(unacknowledged=True)),
+        unassigned=counts.unassigned,
+        unbound=counts.unbound,
+        unacknowledged=counts.unacknowledged,
     )
 
 

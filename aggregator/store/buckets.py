@@ -37,6 +37,10 @@ class BucketFilter:
     client_id: int | None = None
     source_type: str | None = None
     unit_type: str | None = None
+    not_reviewed: bool = False
+    enabled: bool = False
+    disabled: bool = False
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ class BucketRow:
     projected_quantity: Decimal | None
     projected_cost: Decimal | None
     percent_of_commit: Decimal | None
+    provisioned: bool
+    finalised_slot: int
     series: int
 
 
@@ -127,6 +133,10 @@ async def list_buckets(seen: Snapshot, paging: Paging, wanted: BucketFilter) -> 
         client_id=wanted.client_id,
         source_type=wanted.source_type,
         unit_type=wanted.unit_type,
+        not_reviewed=wanted.not_reviewed,
+        enabled=wanted.enabled,
+        disabled=wanted.disabled,
+        over=wanted.over,
     )
     ids = list(keys.ids[: paging.size])
     found = page(keys, paging, await _rows(seen, ids))

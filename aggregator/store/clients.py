@@ -27,14 +27,41 @@ class ClientRow:
     cycle_anchor: date
     enabled: bool
     created_at: datetime
+    close_after_days: int | None
+    contact: str
+    disabled_on: date | None
+    erased: bool
+    finalised_slot: int | None
     buckets: int
     assets: int
     projected_cost: Decimal | None
 
 
-async def list_clients(seen: Snapshot, paging: Paging, *, search: str = "") -> Page[ClientRow]:
-    """Clients whose name has ``search`` in it, any case."""
-    keys = await find(seen.conn, _Q["page"], paging, search=contains(search), slot=seen.slot, now=seen.now)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientFilter:
+    """What a list of clients is restricted to; ``search`` is part of a name, any case, ``client_id`` one alone."""
+
+    search: str = ""
+    enabled: bool = False
+    disabled: bool = False
+    client_id: int | None = None
+
+
+async def list_clients(
+    seen: Snapshot, paging: Paging, wanted: ClientFilter = ClientFilter()
+) -> Page[ClientRow]:
+    """A page of clients."""
+    keys = await find(
+        seen.conn,
+        _Q["page"],
+        paging,
+        search=contains(wanted.search),
+        enabled=wanted.enabled,
+        disabled=wanted.disabled,
+        client_id=wanted.client_id,
+        slot=seen.slot,
+        now=seen.now,
+    )
     return page(keys, paging, await rows(seen, list(keys.ids[: paging.size])))
 
 

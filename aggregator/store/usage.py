@@ -42,9 +42,16 @@ async def latest(seen: Snapshot, series: Sequence[int]) -> list[LatestReading]:
     return await fetch_all(seen.conn, LatestReading, _Q["latest"], params)
 
 
-async def daily(seen: Snapshot, series: Sequence[int], *, from_slot: int, to_slot: int) -> list[MeasuredDay]:
-    """The days of [from_slot, to_slot) on which a series was measured."""
-    params = {"series": list(series), "from_slot": from_slot, "to_slot": to_slot}
+async def daily(
+    seen: Snapshot, series: Sequence[int], *, from_slot: int, to_slot: int, client_id: int | None = None
+) -> list[MeasuredDay]:
+    """The days of [from_slot, to_slot) on which a series was measured, with ``client_id`` while it was that client's."""
+    params = {
+        "series": list(series),
+        "from_slot": from_slot,
+        "to_slot": to_slot,
+        "client_id": client_id,
+    }
     return await fetch_all(seen.conn, MeasuredDay, _Q["daily"], params)
 
 

@@ -3,12 +3,13 @@
 -- name: page
 with rated as not materialized (
     -- Grouped, so that the planner knows it has one row for a bucket and leaves it out where nothing is taken from it.
-    select bucket_id, min(quantity) as quantity
+    select bucket_id, min(quantity) as quantity, min(commit) as commit
     from billing_reading
     where period_start <= %(now)s::timestamptz and period_end > %(now)s
     group by bucket_id
 ), projected as not materialized (
-    select bucket_id, min(projected_cost) as cost, min(percent_of_commit) as percent
+    select bucket_id, min(projected_cost) as cost, min(percent_of_commit) as percent,
+           min(projected_quantity) as quantity
     from projection
     where period_start <= %(now)s and period_end > %(now)s
     group by bucket_id
@@ -37,10 +38,18 @@ with rated as not materialized (
       and (%(client_id)s::bigint is null or b.client_id = %(client_id)s)
       and (%(source_type)s::text is null or t.name = %(source_type)s)
       and (%(unit_type)s::text is null or u.name = %(unit_type)s)
+      and (not %(not_reviewed)s::boolean or not b.reviewed)
+      and (not %(enabled)s::boolean or b.enabled)
+      and (not %(disabled)s::boolean or not b.enabled)
+      -- As insight.bucket_status says: a projection above the commit.
+      and (not %(over)s::boolean or r.commit > 0 and p.quantity > r.commit)
 ), page as (
     select * from matching
     where (%(sort)s <> 'id' or %(after_id)s::bigint is null
            or case when %(descending)s::boolean then id < %(after_id)s else id > %(after_id)s end)
+      -- One column of the row comparison below, for the index.
+      and (%(sort)s <> 'name' or %(after_id)s is null or case when %(descending)s
+           then txt <= %(after_text)s::text collate "C" else txt >= %(after_text)s collate "C" end)
       and (%(after_id)s is null
            or (not %(descending)s and (txt, num, at, id)
                > (%(after_text)s::text, %(after_number)s::numeric, %(after_time)s::timestamptz, %(after_id)s))
@@ -63,7 +72,8 @@ select (select count(*) from matching) as total,
 select b.id, b.client_id, c.name as client_name, c.time_zone, c.currency, b.name,
        t.name as source_type, u.name as unit_type, u.symbol, u.kind, b.priority, b.reviewed, b.enabled, b.created_at,
        r.quantity as current_usage, r.cost as current_cost, r.commit as current_commit, r.as_of_slot,
-       p.projected_quantity, p.projected_cost, p.percent_of_commit,
+       p.projected_quantity, p.projected_cost, p.percent_of_commit, b.template_id is not null as provisioned,
+       c.finalised_slot,
        (select count(*) from binding x
         where x.bucket_id = b.id and x.from_slot <= %(slot)s::integer and x.to_slot > %(slot)s) as series
 from bucket b
@@ -76,7 +86,8 @@ left join projection p on p.bucket_id = b.id and p.period_start <= %(now)s and p
 where b.id = any (%(ids)s::bigint[])
 
 -- name: terms
-select bucket_id, id, starts_on, commit, base_price, overage_price, aggregation
+select bucket_id, id, starts_on, ends_on, commit, base_price, overage_price, aggregation, percentile, package, minimum,
+       maximum, coalesce(tiers, '[]') as tiers, gap_hold, prorate
 from bucket_terms
 where bucket_id = any (%(ids)s::bigint[])
 order by bucket_id, starts_on

@@ -29,7 +29,10 @@ with held as not materialized (
     left join held h on h.client_id = c.id
     left join owned o on o.client_id = c.id
     left join projected p on p.client_id = c.id
-    where %(search)s::text is null or lower(c.name) like lower(%(search)s)
+    where (%(search)s::text is null or lower(c.name) like lower(%(search)s))
+      and (not %(enabled)s::boolean or c.enabled)
+      and (not %(disabled)s::boolean or not c.enabled)
+      and (%(client_id)s::bigint is null or c.id = %(client_id)s)
 ), page as (
     select * from matching
     where %(after_id)s::bigint is null
@@ -52,6 +55,7 @@ select (select count(*) from matching) as total,
 -- name: rows
 -- Costs are of the period that contains now.
 select c.id, c.name, c.currency, c.time_zone, c.cycle_unit, c.cycle_count, c.cycle_anchor, c.enabled, c.created_at,
+       c.close_after_days, c.contact, c.disabled_on, c.erased_at is not null as erased, nullif(c.finalised_slot, 0) as finalised_slot,
        (select count(*) from bucket b where b.client_id = c.id) as buckets,
        (select count(*) from assignment x
         where x.client_id = c.id and x.from_slot <= %(slot)s::integer and x.to_slot > %(slot)s) as assets,

@@ -35,7 +35,7 @@ order by r.series_id, t.ticked_at desc, r.agent_id
 -- name: daily
 -- Per series and day (UTC, as days since 1970; a slot is of the day in which it starts): the total of its slots, how many
 -- readings and how many slots. Of two agents that report one series, amounts add; of a level the agent with more readings
--- in the slot counts, then the lower id.
+-- in the slot counts, then the lower id. With `client_id` only slots in which the asset was assigned to that client.
 with reporter as (
     select m.series_id, m.agent_id, u.kind, u.slot_minutes
     from series_agent m
@@ -59,6 +59,10 @@ with reporter as (
            case kind when 'amount' then sum(total) else (array_agg(total order by n desc, agent_id))[1] end as total,
            case kind when 'amount' then sum(n) else max(n) end as n
     from reported
+    where %(client_id)s::bigint is null or exists (
+        select from series s join assignment x on x.asset_id = s.asset_id
+        where s.id = reported.series_id and x.client_id = %(client_id)s
+          and x.from_slot <= reported.slot and x.to_slot > reported.slot)
     group by series_id, slot, kind
 )
 select series_id, slot / 288 as day, sum(total) as total, sum(n) as n, count(*)::integer as slots

@@ -11,6 +11,7 @@ from aggregator.store.database import Database
 from aggregator.store.paging import Paging
 from aggregator.store.snapshot import snapshot
 from tests.builders import HOUR, World, month
+from tests.unbound_reference import unbound_everywhere
 
 pytestmark = pytest.mark.storage
 
@@ -26,7 +27,10 @@ async def since(db: Database, asset: int) -> datetime | None:
         page, of_page = await list_assets(seen, Paging(sort="id"), AssetFilter(unbound=True))
         assert everywhere.get(asset) == alone.get(asset)
         assert (asset in [row.id for row in page.rows]) == (asset in everywhere) == (asset in of_page)
-        assert await count_assets(seen, AssetFilter(unbound=True)) == len(everywhere) == page.total
+        assert (await count_assets(seen)).unbound == len(everywhere) == page.total
+        assert await unbound_everywhere(seen) == {
+            one: (found.series, found.since_slot) for one, found in everywhere.items()
+        }
     found = alone.get(asset)
     return slot_start(found.since_slot) if found else None
 
