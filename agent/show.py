@@ -120,8 +120,9 @@ def check(config: Config) -> int:
         for problem in refused.problems:
             _line(False, "certificate", problem)
         return EXIT_FAILED
-    _line(not (left := _certificate(config, known))[0], "certificate", left[1])
-    if left[0]:
+    expired, text = _certificate(config, known)
+    _line(not expired, "certificate", text)
+    if expired:
         return EXIT_FAILED
     for warning in known.warnings:
         _line(False, "certificate", warning)

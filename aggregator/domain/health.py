@@ -33,6 +33,8 @@ class Trouble(StrEnum):
     SECOND_LINE = "second_line"
     CONFLICT = "conflict"
     OVERFLOW = "overflow"
+    HELD = "held"
+    CERTIFICATE = "certificate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Troubled:
 
 # After "3 agents (a, b, c)".
 _TROUBLES = {
+    Trouble.HELD: "held: what they meter waits in their spools until somebody decides; `ullage agents list` says why",
+    Trouble.CERTIFICATE: "whose certificate ends soon or has ended and was not renewed: run `ullage-agent check` there",
     Trouble.SPOOL_FULL: "whose spool is full: nothing is sealed, levels are missing until there is room; see why batches "
     "are not acknowledged, or raise the limit",
     Trouble.SPOOL_SLOW: "whose spool is nearly full and that tick every ten minutes: see why batches are not acknowledged",

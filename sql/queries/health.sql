@@ -78,6 +78,12 @@ with heard as (
     union
     select 'overflow', g.name from quarantine_day d join agent g on g.id = d.agent_id
     where d.counted_only > 0 and d.day >= (%(told_since)s::timestamptz)::date
+    union
+    select 'held', name from agent where state = 'held'
+    union
+    -- Renewed at half its life; what is left of the second half is for mending.
+    select 'certificate', g.name from agent g join certificate c on c.agent_id = g.id and c.generation = g.generation
+    where g.state = 'active' and clock_timestamp() > c.issued_at + (c.not_after - c.issued_at) * 0.7
 )
 select trouble, count(*) as agents, (array_agg(name order by name))[1:%(names)s::integer] as names
 from found

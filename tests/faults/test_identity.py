@@ -1,4 +1,4 @@
-"""Who an agent is, while the real programs run: rows 41, 42, 43 and 44 of the catalogue, with certificates that live for seconds."""
+"""Who an agent is while the real programs run: rows 41 to 44 of the catalogue, with certificates that live for seconds.
 
 import random
 import shutil
