@@ -19,6 +19,8 @@ def suppression(row: SuppressionRow) -> inventory_pb2.Suppression:
         assets=row.assets,
         readings=row.readings,
         last_hit=from_time(row.last_hit_at),
+        created_by=row.created_by,
+        ended_by=row.ended_by,
     )
 
 

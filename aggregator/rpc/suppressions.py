@@ -3,6 +3,7 @@
 from aggregator.actions.suppress import create_suppression, end_suppression
 from aggregator.errors import NotFound
 from aggregator.rpc import convert, convert_intake
+from aggregator.rpc.convert_preview import to_message
 from aggregator.rpc.server import Context
 from aggregator.store import suppressions
 from aggregator.store.database import Database
@@ -28,10 +29,18 @@ class SuppressionMethods:
     async def CreateSuppression(
         self, request: inventory_pb2.CreateSuppressionRequest, context: Context
     ) -> inventory_pb2.CreateSuppressionReply:
-        """The suppression; it holds from the next batch on."""
-        condition = convert.to_condition("condition", request.condition)
-        number = await create_suppression(self._db, condition=condition, reason=request.reason)
-        return inventory_pb2.CreateSuppressionReply(suppression=await self._suppression(number))
+        """The suppression, which holds from the next batch on, and what it keeps out of what is known."""
+        done = await create_suppression(
+            self._db,
+            condition=convert.to_condition("condition", request.condition),
+            reason=request.reason,
+            dry_run=request.dry_run,
+            confirmed_assets=request.confirmed_assets,
+        )
+        return inventory_pb2.CreateSuppressionReply(
+            suppression=None if done.id is None else await self._suppression(done.id),
+            preview=to_message(done.preview),
+        )
 
     async def EndSuppression(
         self, request: inventory_pb2.EndSuppressionRequest, context: Context

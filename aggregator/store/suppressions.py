@@ -1,5 +1,6 @@
 """Which suppressions there are, and what each of them dropped."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,9 +22,21 @@ class SuppressionRow:
     reason: str
     created_at: datetime
     ended_at: datetime | None
+    created_by: str
+    ended_by: str
     assets: int
     readings: int
     last_hit_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSeries:
+    """A series with whose it is; ``client_name`` is empty for nobody's."""
+
+    series_id: int
+    asset_id: int
+    asset_name: str
+    client_name: str
 
 
 async def suppressions(conn: Connection, *, ended: bool) -> list[SuppressionRow]:
@@ -59,3 +72,8 @@ async def insert(conn: Connection, condition: Condition, *, reason: str) -> int 
 async def end(conn: Connection, suppression_id: int) -> bool:
     """Ends it unless it has ended; False when there is none."""
     return await fetch_value(conn, _Q["end"], {"id": suppression_id}) is not None
+
+
+async def series_of(conn: Connection, assets: Sequence[int]) -> list[NamedSeries]:
+    """All series of these assets."""
+    return await fetch_all(conn, NamedSeries, _Q["series_of"], {"assets": list(assets)})

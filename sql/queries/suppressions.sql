@@ -2,7 +2,8 @@
 
 -- name: suppressions
 -- Those that hold first, then by age; ended ones only when asked for.
-select s.id, s.field, s.operator, s.pattern, s.reason, s.created_at, s.ended_at, coalesce(h.assets, 0) as assets,
+select s.id, s.field, s.operator, s.pattern, s.reason, s.created_at, s.ended_at, s.created_by, s.ended_by,
+       coalesce(h.assets, 0) as assets,
        coalesce(h.readings, 0) as readings, h.last_hit_at
 from suppression s
 left join (
@@ -22,11 +23,37 @@ select count(*) from suppression where ended_at is null
 
 -- name: insert
 -- No row when one like it holds.
-insert into suppression (field, operator, pattern, reason)
-values (%(field)s, %(operator)s, %(pattern)s, %(reason)s)
+insert into suppression (field, operator, pattern, reason, created_by)
+values (
+    %(field)s, %(operator)s, %(pattern)s, %(reason)s,
+    coalesce(nullif(current_setting('ullage.actor', true), ''), 'db:' || current_user)
+)
 on conflict (field, operator, pattern) where ended_at is null do nothing
 returning id
 
 -- name: end
 -- Those that have ended stay as they are.
-update suppression set ended_at = coalesce(ended_at, clock_timestamp()) where id = %(id)s returning id
+update suppression
+set ended_by = case
+        when ended_at is null then coalesce(nullif(current_setting('ullage.actor', true), ''), 'db:' || current_user)
+        else ended_by
+    end,
+    ended_at = coalesce(ended_at, clock_timestamp())
+where id = %(id)s
+returning id
+
+-- name: series_of
+-- The series of these assets, with whose they are in the newest assignment.
+select s.id as series_id, a.id as asset_id, a.name as asset_name, coalesce(owner.name, '') as client_name
+from asset a
+join series s on s.asset_id = a.id
+left join lateral (
+    select c.name
+    from assignment x
+    join client c on c.id = x.client_id
+    where x.asset_id = a.id
+    order by x.from_slot desc
+    limit 1
+) owner on true
+where a.id = any(%(assets)s::bigint[])
+order by a.id, s.id
