@@ -1,6 +1,7 @@
 """How the scripted aggregator answers: lists by page, and what it has no method of its own for as the script says."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
@@ -58,4 +59,6 @@ async def paged(
 
 def _sort_key(row: Any, name: str) -> Any:
     value = getattr(row, {"client": "client_name"}.get(name, name))
+    if isinstance(value, types_pb2.Money):
+        return Decimal(value.amount or 0)
     return value if isinstance(value, str | int) else (value.seconds, value.nanos)

@@ -150,5 +150,6 @@ def _asset(dice: random.Random, number: int, script: Script) -> inventory_pb2.As
         last_seen=from_time(builders.ago(minutes=dice.randrange(1, 4000))),
         series=3,
         series_unbound=dice.randrange(1, 4) if unbound else 0,
+        unbound_money=types_pb2.Money(currency="EUR", amount=f"{number * 7}.40") if unbound else None,
         unbound_since=from_time(builders.ago(days=dice.randrange(1, 40))) if unbound else None,
     )

@@ -28,7 +28,7 @@ COLUMNS: Sequence[Column[Asset]] = (
     Column("Ack", lambda a, now: cells.acknowledged(a), 3),
     Column("Enabled", lambda a, now: cells.either(a.enabled), 7, above=76),
     Column("Created", lambda a, now: cells.created(moment(a.created_at)), 10, sort="created_at", above=76),
-    Column("Last seen", cells.seen, 10),
+    Column("Last seen", cells.seen, 10, sort="last_seen"),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from tui.client import AssetQuery, Page
-from tui.format import NONE, moment, text
+from tui.format import NONE, moment, money, text
 from tui.messages import OpenAsset
 from tui.screens import cells
 from tui.screens.live import ListScreen
@@ -30,14 +30,20 @@ def days_unbound(asset: Asset, now: datetime) -> Text:
     return Text(str(days), ATTENTION if days >= DAYS_ATTENTION else "")
 
 
+def not_billed(asset: Asset, now: datetime) -> Text:
+    """An estimate for the period; a dash where nothing has a price."""
+    return Text(money(asset.unbound_money.amount, asset.unbound_money.currency))
+
+
 COLUMNS: Sequence[Column[Asset]] = (
     Column("Asset", lambda a, now: text(a.name), 16, share=3, sort="name"),
-    Column("Source", lambda a, now: text(a.source_type), 9, share=1),
+    Column("Source", lambda a, now: text(a.source_type), 9, share=1, above=70),
     Column("Description", lambda a, now: text(a.description, FAINT), 12, share=2, above=100),
     Column("Client", lambda a, now: cells.client_name(a), 13, share=2, sort="client_name"),
-    Column("Last seen", cells.seen, 10),
-    Column("Unbound", lambda a, now: Text(f"{a.series_unbound} of {a.series}"), 8, right=True),
-    Column("Days", days_unbound, 5, right=True),
+    Column("Last seen", cells.seen, 10, sort="last_seen"),
+    Column("Series", lambda a, now: Text(f"{a.series_unbound} of {a.series}"), 6, right=True),
+    Column("Days", days_unbound, 5, right=True, sort="days_unbound"),
+    Column("Not billed", not_billed, 13, right=True, sort="unbound_money"),
 )
 
 
