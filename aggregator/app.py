@@ -33,6 +33,7 @@ from aggregator.rpc.admin import AdminService
 from aggregator.rpc.billing import BillingService
 from aggregator.rpc.changes import Changes
 from aggregator.rpc.enrolment import EnrolmentService
+from aggregator.rpc.exchange import ExchangeService
 from aggregator.rpc.ingest import IngestService
 from aggregator.rpc.insight import InsightService
 from aggregator.rpc.inventory import InventoryService
@@ -45,6 +46,7 @@ from ullage.v1 import (
     admin_pb2_grpc,
     billing_pb2_grpc,
     enrolment_pb2_grpc,
+    exchange_pb2_grpc,
     ingest_pb2_grpc,
     insight_pb2_grpc,
     inventory_pb2_grpc,
@@ -186,6 +188,7 @@ def _people_server(parts: Parts, *, reflect: bool) -> grpc.aio.Server:
     )
     inventory_pb2_grpc.add_InventoryServicer_to_server(InventoryService(db), server)
     billing_pb2_grpc.add_BillingServicer_to_server(BillingService(db, jobs), server)
+    exchange_pb2_grpc.add_ExchangeServicer_to_server(ExchangeService(db), server)
     insight_pb2_grpc.add_InsightServicer_to_server(InsightService(db, parts.changes, jobs), server)
     admin_pb2_grpc.add_AdminServicer_to_server(AdminService(db, jobs, parts.issuer), server)
     enrolment_pb2_grpc.add_EnrolmentServicer_to_server(EnrolmentService(db, parts.issuer), server)

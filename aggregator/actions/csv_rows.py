@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from aggregator.errors import Invalid
 
-FILE_BYTES_MAX = 4 * 1024 * 1024
+# With what is around it, a file must fit into one message.
+FILE_BYTES_MAX = 3 * 1024 * 1024
 ROWS_MAX = 20_000
 CELL_CHARACTERS_MAX = 10_000
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")

@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Any, LiteralString, Protocol, TypeVar
 
 import sql
-from aggregator.store.database import Connection, execute, fetch_all, fetch_value
+from aggregator.domain.match import Condition, Filter, Operator
+from aggregator.store.database import Connection, execute, fetch_all, fetch_one, fetch_value
 
 _Q = sql.queries("exchange")
 
@@ -149,12 +150,33 @@ class _HasId(Protocol):
 _Line = TypeVar("_Line", bound=_HasId)
 
 
+async def hold_imports(conn: Connection) -> None:
+    """One file at a time, until this transaction ends."""
+    await conn.execute(_Q["hold_imports"])
+
+
 async def clients_by_name(conn: Connection, names: Collection[str]) -> dict[str, int]:
     """Ids of the clients that have one of these names."""
     return {
         row.name: row.id
         for row in await fetch_all(conn, _Named, _Q["clients_by_name"], {"names": list(names)})
     }
+
+
+async def bucket_by_name(conn: Connection, *, client_id: int, name: str) -> BucketLine | None:
+    """The client's bucket of that name, with terms that do not matter."""
+    params = {"client_id": client_id, "name": name}
+    return await fetch_one(conn, BucketLine, _Q["bucket_by_name"], params)
+
+
+def filters_of(line: BucketLine) -> list[Filter]:
+    """Its filters as the domain has them."""
+    return [
+        Filter(
+            tuple(Condition(one["field"], Operator(one["operator"]), one["pattern"]) for one in conditions)
+        )
+        for conditions in line.filters
+    ]
 
 
 async def assets_by_key(conn: Connection, keys: Sequence[AssetKey]) -> list[list[int]]:

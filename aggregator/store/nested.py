@@ -6,6 +6,8 @@ So acts that open a transaction of their own can be put together, or be tried an
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from psycopg.pq import TransactionStatus
+
 from aggregator.store.database import Connection, Database
 
 
@@ -19,6 +21,9 @@ class Nested(Database):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A savepoint: taken back when the block raises, kept for the outer transaction when it ends."""
+        if self._conn.info.transaction_status is TransactionStatus.IDLE:
+            # The savepoint would be a transaction of its own, and be kept.
+            raise RuntimeError("no transaction has begun; run a statement first")
         async with self._conn.transaction():
             yield self._conn
 

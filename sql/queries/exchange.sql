@@ -1,5 +1,8 @@
 -- Files in and out: what names in them mean, what is written, and what contracts count against what is metered.
 
+-- name: hold_imports
+select pg_advisory_xact_lock(hashtextextended('ullage.import', 0))
+
 -- name: clients_by_name
 select id, name from client where name = any(%(names)s::text[])
 
@@ -82,6 +85,17 @@ left join lateral (
 where b.id > %(after)s and (%(client_id)s::bigint is null or b.client_id = %(client_id)s)
 order by b.id
 limit %(limit)s
+
+-- name: bucket_by_name
+select b.id, '' as client, b.name, s.name as source_type, u.name as unit_type, b.priority, b.enabled, b.reviewed,
+       coalesce((select jsonb_agg(f.conditions order by f.id) from bucket_filter f where f.bucket_id = b.id), '[]') as filters,
+       null::date as starts_on, null::numeric as commit, null::numeric as base_price, null::numeric as overage_price,
+       null::text as aggregation, null::numeric as percentile, null::numeric as package, null::numeric as minimum,
+       null::numeric as maximum, null::jsonb as tiers, null::smallint as gap_hold, null::boolean as prorate
+from bucket b
+join source_type s on s.id = b.source_type_id
+join unit_type u on u.id = b.unit_type_id
+where b.client_id = %(client_id)s and b.name = %(name)s
 
 -- name: export_assignments
 select a.id, s.name as source_type, a.external_id, a.name, g.name as agent, g.site, c.name as client,

@@ -51,7 +51,7 @@ class ImportRequest(_message.Message):
     DRY_RUN_FIELD_NUMBER: _builtins.int
     table: Global___Table.ValueType
     file: _builtins.bytes
-    """The whole file, UTF-8, at most 4 MiB."""
+    """The whole file, UTF-8, at most 3 MiB."""
     dry_run: _builtins.bool
     def __init__(
         self,
