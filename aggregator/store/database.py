@@ -99,15 +99,17 @@ class Database:
         await self._pool.close()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self, *, changes: bool = True) -> AsyncIterator[Connection]:
         """One transaction: committed when the block ends, rolled back when it raises; done by who is ``acting``.
+
+        Without ``changes`` nobody acts, and its first statement is the caller's: only then can its isolation be chosen.
 
         Raises ``Unavailable`` where the server went away, which leaves open whether a commit under way took effect, and
         ``Conflict`` where a trigger refused a change of finalised time.
         """
         try:
             async with self._pool.connection() as conn:
-                if (actor := _actor.get()) is not None:
+                if changes and (actor := _actor.get()) is not None:
                     await conn.execute(_Q["act_as"], _settings(actor))
                 yield conn
         except (OperationalError, InterfaceError, PoolTimeout) as error:

@@ -35,7 +35,7 @@ class Snapshot:
 @asynccontextmanager
 async def snapshot(db: Database) -> AsyncIterator[Snapshot]:
     """A look at what is committed now. A statement that takes longer than the limit ends as ``Unavailable``."""
-    async with db.transaction() as conn:
+    async with db.transaction(changes=False) as conn:
         await conn.execute(_Q["begin"])
         settled = await conn.execute(_Q["settle"], {"milliseconds_max": READ_SECONDS_MAX * 1000})
         row = await settled.fetchone()
