@@ -172,10 +172,10 @@ async def test_contracts_are_held_against_what_is_metered(db: Database, world: W
             conn, client_id=None, slot=slot, month=NOW.date().replace(day=1), seen_slot=slot - 288
         )
     assert [
-        (row.source_type, row.unit_type, row.contracted, row.steps and int(row.steps), int(row.unbound))
+        (row.source_type, row.unit_type, int(row.contracted or 0), int(row.steps or 0), int(row.unbound))
         for row in rows
     ] == [
-        ("host", "cpu", 10, None, 0),
+        ("host", "cpu", 10, 0, 0),
         ("vm", None, 2, 2, 1),
         ("vm", "ram", 712, 680 * 2**30, 280 * 2**30),
     ]
