@@ -10,6 +10,7 @@ from aggregator.rpc.buckets import BucketMethods
 from aggregator.rpc.client_acts import ClientActs
 from aggregator.rpc.clients import ClientMethods
 from aggregator.rpc.rules import RuleMethods
+from aggregator.rpc.suggestions import SuggestionMethods
 from aggregator.rpc.suppressions import SuppressionMethods
 from aggregator.rpc.unit_types import UnitTypeMethods
 from aggregator.store.database import Database
@@ -24,6 +25,7 @@ class InventoryService(
     ClientActs,
     ClientMethods,
     RuleMethods,
+    SuggestionMethods,
     SuppressionMethods,
     UnitTypeMethods,
     inventory_pb2_grpc.InventoryServicer,

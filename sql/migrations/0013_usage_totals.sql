@@ -225,7 +225,7 @@ create trigger unbound_client after update of finalised_slot on client
 -- What assets have in common, one row a trait: by these, suggestions find assets like another.
 create table asset_trait (
     asset_id bigint not null references asset on delete cascade,
-    -- pattern (name with its numbers folded), stem (its first word), label, agent, network (/24 or /64), type.
+    -- pattern (name with its numbers folded), stem (its first word), label, agent, network (/24 or /64).
     kind     text not null,
     value    text not null,
     primary key (kind, value, asset_id)
@@ -258,8 +258,6 @@ language sql stable as $$
         select 'network', network_of(a.address) where a.address <> '' and network_of(a.address) is not null
         union all
         select 'agent', a.agent_id::text
-        union all
-        select 'type', ''
     ) as trait (kind, value)
     where a.id = any (assets)
 $$;

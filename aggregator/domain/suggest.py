@@ -1,0 +1,140 @@
+"""Whose an asset probably is and which buckets it belongs to, judged by the assets that are like it.
+
+Assets are alike by traits: the pattern of the name (numbers folded), its first word, labels, the agent, the network. A trait
+speaks for a client as far as the assets with it are that client's; one that many clients share says little, so that a name
+such as `web-1`, which everybody has, decides nothing. No suggestion rather than a bad one. Knows nothing of where assets are
+kept; what a trait is, is said by the database (migration 0013).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+# What must be spoken for a client at least, and how much of all that was said, in per cent.
+STRENGTH_MIN = Fraction(2)
+CONFIDENCE_PERCENT_MIN = 70
+# So many of the assets that are most like it say which buckets.
+LIKE_MAX = 20
+_WEIGHTS: Mapping[str, int] = {"pattern": 4, "stem": 2, "label": 2, "agent": 2, "network": 2}
+_LABELS_WEIGHT_MAX = 4
+_WORDS = {
+    "pattern": "same name pattern",
+    "stem": "same first word of the name",
+    "label": "same label",
+    "agent": "same agent",
+    "network": "same network",
+}
+_PERCENT = 100
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Trait:
+    """What an asset may have in common with others: its kind, and a value that starts with the source type."""
+
+    kind: str
+    value: str
+
+    @property
+    def words(self) -> str:
+        """For a reason."""
+        shown = f" {self.value.partition(' ')[2]}" if self.kind == "label" else ""
+        return _WORDS[self.kind] + shown
+
+
+# Per trait and client the assets that have the trait and are the client's.
+Neighbours = Mapping[Trait, Mapping[int, Sequence[int]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """An asset to find an owner for. ``client_id`` is whose it is already; ``unit_types`` those bound to nothing."""
+
+    id: int
+    client_id: int | None
+    unit_types: Sequence[int]
+    traits: Sequence[Trait]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likeness:
+    """The client for which most speaks, the assets of it that are most alike, best first, and the traits that say so."""
+
+    client_id: int
+    confidence: int
+    like: Sequence[int]
+    votes: Mapping[int, Fraction]
+    traits: Sequence[Trait]
+
+
+def likeness(subject: Subject, neighbours: Neighbours) -> Likeness | None:
+    """Whose assets are like it; None where nothing speaks clearly. Of an asset with a client only that one is asked for."""
+    spoken: defaultdict[int, Fraction] = defaultdict(Fraction)
+    votes: defaultdict[int, defaultdict[int, Fraction]] = defaultdict(lambda: defaultdict(Fraction))
+    speakers: defaultdict[int, dict[Trait, Fraction]] = defaultdict(dict)
+    of_labels = sum(1 for trait in subject.traits if trait.kind == "label" and neighbours.get(trait))
+    for trait in subject.traits:
+        by_client = {
+            client: [asset for asset in assets if asset != subject.id]
+            for client, assets in neighbours.get(trait, {}).items()
+            if subject.client_id in (None, client)
+        }
+        count = sum(len(assets) for assets in by_client.values())
+        if not count:
+            continue
+        purity = Fraction(max(len(assets) for assets in by_client.values()), count)
+        weight = Fraction(_WEIGHTS[trait.kind])
+        if trait.kind == "label":
+            weight = min(weight, Fraction(_LABELS_WEIGHT_MAX, of_labels))
+        weight *= purity * purity * Fraction(count, count + 2)
+        for client, assets in by_client.items():
+            part = weight * Fraction(len(assets), count)
+            spoken[client] += part
+            speakers[client][trait] = part
+            for asset in assets:
+                votes[client][asset] += weight
+    if not spoken:
+        return None
+    best = max(spoken, key=lambda client: (spoken[client], -client))
+    confidence = int(spoken[best] * _PERCENT / sum(spoken.values()))
+    if spoken[best] < STRENGTH_MIN or confidence < CONFIDENCE_PERCENT_MIN:
+        return None
+    like = sorted(votes[best], key=lambda asset: (-votes[best][asset], asset))[:LIKE_MAX]
+    said = sorted(speakers[best], key=lambda trait: (-speakers[best][trait], trait))
+    return Likeness(
+        client_id=best,
+        confidence=confidence,
+        like=like,
+        votes={asset: votes[best][asset] for asset in like},
+        traits=[trait for trait in said if 4 * speakers[best][trait] >= speakers[best][said[0]]],
+    )
+
+
+def buckets_like(subject: Subject, found: Likeness, bound: Mapping[int, Mapping[int, int]]) -> dict[int, int]:
+    """By unit type the bucket to which nearly all like assets are bound; ``bound``: by asset and unit type."""
+    chosen: dict[int, int] = {}
+    for unit_type in subject.unit_types:
+        tally: Counter[int] = Counter()
+        for asset in found.like:
+            bucket = bound.get(asset, {}).get(unit_type)
+            if bucket is not None:
+                # Counted in thousandths, which a counter of whole numbers can hold.
+                tally[bucket] += int(found.votes[asset] * 1000)
+        if tally:
+            bucket, most = max(tally.items(), key=lambda item: (item[1], -item[0]))
+            if most * _PERCENT >= CONFIDENCE_PERCENT_MIN * tally.total():
+                chosen[unit_type] = bucket
+    return chosen
+
+
+def pattern_of(subject: Subject) -> str:
+    """The pattern of its name, by which suggestions are accepted many at a time; its own id where it has none."""
+    return next((trait.value for trait in subject.traits if trait.kind == "pattern"), f"#{subject.id}")
+
+
+def reason(found: Likeness, *, names: Sequence[str], client_name: str) -> str:
+    """In words: "like web-01, web-02 and 14 others of acme: same name pattern, same agent"."""
+    shown, others = list(names[:2]), len(found.like) - min(2, len(found.like))
+    some = ", ".join(shown) if others or len(shown) < 2 else " and ".join(shown)
+    more = f" and {others} other{'s' if others > 1 else ''}" if others else ""
+    return f"like {some}{more} of {client_name}: {', '.join(trait.words for trait in found.traits)}"
