@@ -140,6 +140,24 @@ class World:
             "insert into series (asset_id, unit_type_id) values (%s, %s) returning id", asset, unit_type
         )
 
+    async def merge(self, asset: int, into: int) -> None:
+        """As the act leaves it."""
+        await self._conn.execute("update asset set merged_into = %s where id = %s", (into, asset))
+        await self._conn.execute(
+            "update series set asset_id = %s, merged_from = %s where asset_id = %s", (into, asset, asset)
+        )
+
+    async def retire(self, agent: int, at: datetime) -> None:
+        await self._conn.execute(
+            "update agent set state = 'retired', retired_at = %s where id = %s", (at, agent)
+        )
+
+    async def disable(self, asset: int, *, since: int, until: int = OPEN_SLOT) -> None:
+        await self._conn.execute(
+            "insert into asset_pause (asset_id, from_slot, to_slot, cause) values (%s, %s, %s, 'disabled')",
+            (asset, since, until),
+        )
+
     async def bucket(self, client: int, unit_type: int) -> int:
         return await self._insert(
             "insert into bucket (client_id, name, source_type_id, unit_type_id) values (%s, %s, 5, %s) returning id",

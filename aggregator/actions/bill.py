@@ -4,6 +4,7 @@ It reconciles, so that a run too many changes nothing and a killed one leaves ei
 period. Responsible for the order of things; what is due is decided in domain/due.py, what it costs in domain/rate.py.
 """
 
+import asyncio
 import logging
 import secrets
 from collections import Counter
@@ -29,6 +30,9 @@ from ullage.log import fields
 _log = logging.getLogger(__name__)
 
 _NOTHING = Folded(usage=NO_USAGE, coverage=Coverage(), late=False)
+
+# The database sums one client's usage while another's is priced here.
+CLIENTS_AT_ONCE = 2
 
 Progress = Callable[[dict[str, int]], Awaitable[None]]
 
@@ -62,17 +66,27 @@ async def bill(
         clients = await billing.clients(conn)
     run = _Run(id=run_id, now=now, cutoff=cutoff)
     counts = Counter({"clients": 0, "pairs": 0, "readings": 0, "changed": 0})
-    failed = []
-    for client in clients:
-        try:
-            await _bill_client(db, client, run, everything=everything, counts=counts, progress=progress)
-        except Unavailable:
-            raise
-        except Exception:  # noqa: BLE001 - one client that cannot be billed must not hold up the others
-            incident = secrets.token_hex(4)
-            _log.exception("a client could not be billed", extra=fields(client=client.id, incident=incident))
-            failed.append(f"{client.id} ({incident})")
-        counts["clients"] += 1
+    failed: list[str] = []
+    waiting = iter(clients)
+
+    async def work() -> None:
+        for client in waiting:
+            try:
+                await _bill_client(db, client, run, everything=everything, counts=counts, progress=progress)
+            except Unavailable:
+                raise
+            except Exception:  # noqa: BLE001 - one client that cannot be billed must not hold up the others
+                incident = secrets.token_hex(4)
+                _log.exception(
+                    "a client could not be billed", extra=fields(client=client.id, incident=incident)
+                )
+                failed.append(f"{client.id} ({incident})")
+            counts["clients"] += 1
+
+    done = await asyncio.gather(*(work() for _ in range(CLIENTS_AT_ONCE)), return_exceptions=True)
+    for error in done:
+        if error is not None:
+            raise error
     if failed:
         raise Conflict(
             f"clients {', '.join(failed)} could not be billed, all others were; the aggregator's log says why"

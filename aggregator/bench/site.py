@@ -124,6 +124,10 @@ class Site:
         """`ullage-aggregator jobs run rollup`: its report."""
         return _report(self._aggregator("jobs", "run", "rollup"), self.folder)
 
+    def bill(self) -> dict[str, Any]:
+        """`ullage-aggregator jobs run billing`: its report."""
+        return _report(self._aggregator("jobs", "run", "billing"), self.folder)
+
     def simulate(self, address: str, words: Sequence[str]) -> dict[str, Any]:
         """`ullage-agent simulate` with this site's agents: its report. Raises ``Conflict`` when it fails."""
         where = ["--address", address, "--credentials", str(self.folder / "agents")]

@@ -75,6 +75,22 @@ def bench_rollup(dsn_file: Path | None, scales: str, agents: int, series: int, h
     click.echo(json.dumps(measure(_dsn(dsn_file), size, _scales(scales))))
 
 
+@bench.command("billing")
+@_dsn_option
+@_scales_option
+@click.option("--buckets", type=click.IntRange(1, 100_000), default=4_000, show_default=True, help="At 1×.")
+@click.option(
+    "--series", type=click.IntRange(1, 1_000_000), default=20_000, show_default=True, help="In these buckets."
+)
+@click.option("--hours", type=click.IntRange(1, 744), default=720, show_default=True)
+def bench_billing(dsn_file: Path | None, scales: str, buckets: int, series: int, hours: int) -> None:
+    """Measure how fast a month is rated, and how fast a run is in which nothing changed."""
+    from aggregator.bench.billing import Size, measure
+
+    size = Size(buckets=buckets, series=series, hours=hours)
+    click.echo(json.dumps(measure(_dsn(dsn_file), size, _scales(scales))))
+
+
 def _dsn(file: Path | None) -> str | None:
     return file.read_text("utf-8").strip() if file else None
 

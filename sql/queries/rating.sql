@@ -5,14 +5,14 @@
 -- nested loops over thousands. For this transaction.
 select set_config('work_mem', '128MB', true), set_config('enable_nestloop', 'off', true),
        set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true),
-       set_config('hash_mem_multiplier', '2', true)
+       set_config('hash_mem_multiplier', '2', true), set_config('enable_sort', 'off', true)
 
 -- name: ordinary
 -- Back to how statements are planned otherwise, for the rest of the transaction.
 select set_config('work_mem', reset_val, true) from pg_settings where name = 'work_mem'
 union all
 select set_config(name, reset_val, true) from pg_settings
-where name in ('enable_nestloop', 'enable_mergejoin', 'jit', 'hash_mem_multiplier')
+where name in ('enable_nestloop', 'enable_mergejoin', 'jit', 'hash_mem_multiplier', 'enable_sort')
 
 -- name: usage
 -- By segment, what domain/quantity.py and domain/gap.py want of it; none where nothing is bound.
@@ -37,7 +37,8 @@ bound as materialized (
     select
         *,
         dense_rank() over (order by segment, case when fold = 'maxima' then asset_id else 0 end)::bigint as line,
-        fold = 'slots' or fold = 'maxima' and several as by_slot
+        -- An asset's own highest needs its slots where several series or agents make up one.
+        fold = 'slots' or fold = 'maxima' and bool_or(several) over (partition by segment, asset_id) as by_slot
     from (
         select
             row_number() over () as piece, w.segment, w.bucket_id, w.fold, w.place, w.last_slot,
@@ -45,8 +46,9 @@ bound as materialized (
             u.kind, u.level_value,
             (greatest(b.from_slot, w.from_slot) + units - 1) / units * units as from_slot,
             (least(b.to_slot, w.to_slot) + units - 1) / units * units as to_slot,
-            min(s.id) over (partition by w.segment, s.asset_id)
-            <> max(s.id) over (partition by w.segment, s.asset_id) as several
+            case when w.fold = 'maxima' then
+                s.merged_from is not null or 1 < (select count(*) from series_agent r where r.series_id = s.id)
+            end as several
         from wanted w
         join binding b on b.bucket_id = w.bucket_id and b.from_slot < w.to_slot and b.to_slot > w.from_slot
         join series s on s.id = b.series_id
@@ -133,14 +135,15 @@ again as materialized (
     ) r
     where exists (select from late)
 ),
+slots as materialized (
+    select agent_id, units, slot, series, reported, n, total, high, last from stored where not late
+    union all
+    select agent_id, units, slot, series, reported, n, total, high, last from again
+),
 -- Series of one agent in one order: few lists in many slots.
 layout as materialized (
     select agent_id, units, series, range_agg(int4range(slot, slot + units)) as spans
-    from (
-        select agent_id, units, slot, series from stored where not late
-        union all
-        select agent_id, units, slot, series from again
-    ) r
+    from slots
     group by agent_id, units, series
 ),
 measured_by as materialized (
@@ -163,11 +166,7 @@ answered as materialized (
         select agent_id, units, unnest(reported) as source_type_id, spans
         from (
             select agent_id, units, reported, range_agg(int4range(slot, slot + units)) as spans
-            from (
-                select agent_id, units, slot, reported from stored where not late
-                union all
-                select agent_id, units, slot, reported from again
-            ) r
+            from slots
             group by agent_id, units, reported
         ) alike
     ) one
@@ -208,21 +207,21 @@ hole as materialized (
     where not isempty(p.missing)
 ),
 -- The reading before a hole: who is asked what became of the series, and what is held.
-before as materialized (
-    select distinct on (h.series_id, h.slot)
-        h.series_id, h.slot, r.agent_id,
-        slot_value(h.kind, h.level_value, r.n[place], r.total[place], r.high[place], r.last[place]) as value
+before_hole as materialized (
+    select h.*, m.agent_id
     from (
         select distinct series_id, kind, level_value, units, lower(span) - units as slot
         from hole
         where after_reading and (hold > 0 or agents > 1)
     ) h
     join measured_by m on m.series_id = h.series_id and m.spans @> h.slot
-    join (
-        select agent_id, units, slot, series, n, total, high, last from stored where not late
-        union all
-        select agent_id, units, slot, series, n, total, high, last from again
-    ) r on r.agent_id = m.agent_id and r.units = h.units and r.slot = h.slot
+),
+before as materialized (
+    select distinct on (h.series_id, h.slot)
+        h.series_id, h.slot, r.agent_id,
+        slot_value(h.kind, h.level_value, r.n[place], r.total[place], r.high[place], r.last[place]) as value
+    from before_hole h
+    join slots r on r.agent_id = h.agent_id and r.units = h.units and r.slot = h.slot
     cross join lateral array_position(r.series, h.series_id) as place
     order by h.series_id, h.slot, r.n[place] desc, r.agent_id
 ),
@@ -338,6 +337,12 @@ spread as materialized (
     where p.kind = 'amount'
     group by p.segment
 ),
+valued as materialized (
+    select piece, series_id, line, by_slot, kind, level_value, from_slot, to_slot, contested, hidden,
+           case when fold = 'last' then last_slot end as only_slot
+    from piece
+    where fold <> 'assets'
+),
 -- Not materialised, though read twice: where nothing is contested the second reading is free.
 cell as not materialized (
     select
@@ -346,16 +351,11 @@ cell as not materialized (
     from (
         select slot, agent_id, unnest(series) as series_id, unnest(n) as n, unnest(total) as total, unnest(high) as high,
                unnest(last) as last
-        from stored
-        where not late
-        union all
-        select slot, agent_id, unnest(series), unnest(n), unnest(total), unnest(high), unnest(last)
-        from again
+        from slots
     ) c
-    join piece p
+    join valued p
         on p.series_id = c.series_id and p.from_slot <= c.slot and c.slot < p.to_slot
-        and p.fold <> 'assets' and (p.fold <> 'last' or c.slot = p.last_slot)
-        and (p.hidden is null or not p.hidden @> c.slot)
+        and (p.only_slot is null or c.slot = p.only_slot) and (p.hidden is null or not p.hidden @> c.slot)
 ),
 folded as (
     select key, sum(value) as total, max(value) as high
@@ -374,10 +374,9 @@ folded as (
         union all
         select case when p.by_slot then p.line << 32 | h.slot else p.line << 32 end, h.value
         from held h
-        join piece p on p.piece = h.piece
-        where p.fold <> 'assets' and (p.fold <> 'last' or h.slot = p.last_slot)
-          and (p.hidden is null or not p.hidden @> h.slot)
-    ) valued
+        join valued p on p.piece = h.piece
+        where (p.only_slot is null or h.slot = p.only_slot) and (p.hidden is null or not p.hidden @> h.slot)
+    ) cells
     group by key
 ),
 lines as materialized (
