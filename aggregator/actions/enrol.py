@@ -52,9 +52,11 @@ async def enrol(
                 raise Denied(_WHY_NOT[why])
             if taken.host_name and taken.host_name.lower() != host_name.lower():
                 raise Denied(f"this token is for the host {taken.host_name}, not for {host_name}")
+            if spool_agent is not None and taken.used_agent is None and taken.agent_id is None:
+                raise Conflict(_other_spool(spool_agent, "a new agent"))
             agent = await _agent(conn, taken, host_name)
             if spool_agent is not None and spool_agent != agent.uuid:
-                raise Conflict(_other_spool(spool_agent, agent, known=taken.agent_id is not None))
+                raise Conflict(_other_spool(spool_agent, f"agent {agent.name} ({agent.uuid})"))
             certified = await certify(
                 conn, issuer, agent, key, way=ENROL, only_from_here=taken.used_agent is None
             )
@@ -88,8 +90,7 @@ async def _agent(conn: Connection, taken: TakenToken, host_name: str) -> Certifi
     return agent
 
 
-def _other_spool(spool_agent: UUID, agent: CertifiedAgent, *, known: bool) -> str:
-    whose = f"agent {agent.name} ({agent.uuid})" if known else "a new agent"
+def _other_spool(spool_agent: UUID, whose: str) -> str:
     return (
         f"the spool on this host belongs to agent {spool_agent}, the token is for {whose}: make the token with --for that "
         "agent, and nothing in the spool is lost; or move the spool away (what is in it is then not delivered)"
