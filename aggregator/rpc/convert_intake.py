@@ -2,7 +2,7 @@
 
 from aggregator.ingest.release import Settled
 from aggregator.rpc.convert import OPERATORS
-from aggregator.store.quarantine import QuarantineGroup
+from aggregator.store.quarantine import QuarantinedRow, QuarantineGroup
 from aggregator.store.suppressions import SuppressionRow
 from ullage.v1 import admin_pb2, inventory_pb2, types_pb2
 from ullage.wire import from_time
@@ -39,6 +39,23 @@ def quarantine_group(row: QuarantineGroup) -> admin_pb2.QuarantineGroup:
         example_value=row.value or 0,
         example_ticked_at=from_time(row.ticked_at),
         counted_only=row.counted_only,
+    )
+
+
+def quarantined(row: QuarantinedRow) -> admin_pb2.Quarantined:
+    """Field by field."""
+    return admin_pb2.Quarantined(
+        id=row.id,
+        agent_id=row.agent_id,
+        agent_name=row.agent_name,
+        reason=row.reason,
+        source_type=row.source_type,
+        external_id=row.external_id,
+        unit_type=row.unit_type,
+        value=row.value,
+        since=from_time(row.since),
+        ticked_at=from_time(row.ticked_at),
+        stored_at=from_time(row.stored_at),
     )
 
 

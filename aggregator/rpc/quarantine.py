@@ -2,7 +2,7 @@
 
 from aggregator.actions.settle_quarantine import discard_quarantine, release_quarantine
 from aggregator.domain.health import COUNTED_LOOK_BACK
-from aggregator.rpc import convert_intake
+from aggregator.rpc import convert_intake, pages
 from aggregator.rpc.server import Context
 from aggregator.store import quarantine
 from aggregator.store.database import Database
@@ -23,6 +23,21 @@ class QuarantineMethods:
             since = (seen.now - COUNTED_LOOK_BACK).date()
             found = await quarantine.groups(seen.conn, counted_since=since)
         return admin_pb2.ListQuarantineReply(groups=[convert_intake.quarantine_group(row) for row in found])
+
+    async def ListQuarantined(
+        self, request: admin_pb2.ListQuarantinedRequest, context: Context
+    ) -> admin_pb2.ListQuarantinedReply:
+        """Single readings that wait, in order of their ids."""
+        paging = pages.to_paging(request.page, ("id",))
+        reason = pages.search_text(request.reason)
+        async with snapshot(self._db) as seen:
+            found = await quarantine.waiting(
+                seen.conn, paging, agent_id=request.agent_id or None, reason=reason or None
+            )
+        return admin_pb2.ListQuarantinedReply(
+            readings=[convert_intake.quarantined(row) for row in found.rows],
+            page=pages.page_info(found, paging),
+        )
 
     async def ReleaseQuarantine(
         self, request: admin_pb2.SettleQuarantineRequest, context: Context

@@ -25,7 +25,9 @@ order by coalesce(w.readings, 0) desc, k.agent_id, k.reason
 
 -- name: discard
 -- By ids, or all of an agent and reason.
-update quarantine set settled_at = clock_timestamp(), settlement = 'discarded'
+update quarantine
+set settled_at = clock_timestamp(), settlement = 'discarded',
+    settled_by = coalesce(nullif(current_setting('ullage.actor', true), ''), 'db:' || current_user)
 where settled_at is null
     and (id = any(%(ids)s::bigint[]) or (agent_id = %(agent_id)s and reason = %(reason)s))
 
@@ -59,4 +61,35 @@ join asset a on a.source_type_id = t.id and a.external_id = k.external_id
 select id from quarantine where id = any(%(ids)s::bigint[]) and settled_at is null order by id for update
 
 -- name: release
-update quarantine set settled_at = %(at)s, settlement = 'released' where id = any(%(ids)s::bigint[])
+update quarantine
+set settled_at = %(at)s, settlement = 'released',
+    settled_by = coalesce(nullif(current_setting('ullage.actor', true), ''), 'db:' || current_user)
+where id = any(%(ids)s::bigint[])
+
+-- name: page
+-- Single readings that wait, of an agent and for a reason where they are named; in order of their ids alone.
+with matching as not materialized (
+    select q.id, ''::text as txt, 0::numeric as num, 'epoch'::timestamptz as at
+    from quarantine q
+    where q.settled_at is null
+      and (%(agent_id)s::bigint is null or q.agent_id = %(agent_id)s)
+      and (%(reason)s::text is null or q.reason = %(reason)s)
+), page as (
+    select * from matching
+    where %(after_id)s::bigint is null
+        or case when %(descending)s::boolean then id < %(after_id)s else id > %(after_id)s end
+    order by case when not %(descending)s then id end, case when %(descending)s then id end desc
+    limit %(limit)s::integer
+)
+select (select count(*) from matching) as total,
+       array(select id from page) as ids,
+       array(select txt from page) as texts,
+       array(select num from page) as numbers,
+       array(select at from page) as times
+
+-- name: rows
+select q.id, q.agent_id, a.name as agent_name, q.reason, q.source_type, q.external_id, q.unit_type, q.value, q.since,
+       q.ticked_at, q.stored_at
+from quarantine q
+join agent a on a.id = q.agent_id
+where q.id = any(%(ids)s::bigint[])

@@ -10,7 +10,9 @@ from aggregator.actions.settle_quarantine import discard_quarantine, release_qua
 from aggregator.actions.suppress import create_suppression
 from aggregator.domain.match import Condition, Operator
 from aggregator.errors import Invalid
+from aggregator.store import quarantine
 from aggregator.store.database import Database
+from aggregator.store.paging import Paging
 from tests.ingest_batches import HOUR_US, MINUTE_US, NOON_US, RAM, Series, Spool, Tick, encoded, rows, stored
 from tests.ingest_intake import intake
 
@@ -55,9 +57,9 @@ async def test_readings_of_an_unknown_unit_are_released_once_it_exists(dsn: str)
     assert rows(dsn, "select seq, read, stored, quarantined from batch where epoch = %s", [bytes(16)]) == [
         (1, 2, 2, 0)
     ]
-    assert rows(dsn, "select distinct settlement, settled_at is null from quarantine") == [
-        ("released", False)
-    ]
+    assert rows(
+        dsn, "select distinct settlement, settled_at is null, left(settled_by, 3) from quarantine"
+    ) == [("released", False, "db:")]
     assert rows(dsn, "select count(*) > 0 from touched") == [(True,)]
     # The asset is described as it was.
     assert rows(dsn, "select name from asset") == [("host one",)]
@@ -167,3 +169,27 @@ async def test_what_to_settle_must_be_said_in_one_way(dsn: str) -> None:
                 await release_quarantine(db, **given)  # type: ignore[arg-type]
     finally:
         await db.close()
+
+
+async def test_single_readings_are_paged_without_a_hole(dsn: str) -> None:
+    async with intake(dsn) as into:
+        series = [(Series("gigaparsec", "vm", f"v{n}"), n) for n in range(5)]
+        await into.offer(Spool().seal(encoded(Tick(series))))
+        await into.offer(Spool().seal(encoded(Tick([(RAM, -1)]))))
+        found: list[int] = []
+        after = None
+        async with into.db.transaction() as conn:
+            while True:
+                page = await quarantine.waiting(
+                    conn, Paging(sort="id", size=2, after=after), agent_id=None, reason="unknown_unit"
+                )
+                found += [row.value for row in page.rows]
+                after = page.next
+                assert page.total == 5
+                if after is None:
+                    break
+            everything = await quarantine.waiting(
+                conn, Paging(sort="id", descending=True), agent_id=into.agent.id, reason=None
+            )
+    assert found == [0, 1, 2, 3, 4]
+    assert [row.reason for row in everything.rows] == ["negative", *["unknown_unit"] * 5]
