@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from aggregator.store import rollup
 from aggregator.store.database import Database
 from aggregator.store.news import announce
+from aggregator.store.unbound import price_stale
 
 # After its end a slot waits for the ticks that are on their way.
 SETTLE = timedelta(seconds=60)
@@ -20,6 +21,8 @@ TOUCHES_PER_TRANSACTION_MAX = 4_000
 AGENTS_PER_TRANSACTION_MAX = 64
 # Transactions at work at the same time.
 LANES = 2
+# Afterwards usage that is bound to nothing is priced, so many series a transaction.
+SERIES_PRICED_MAX = 5_000
 
 
 @dataclass(slots=True)
@@ -52,7 +55,15 @@ async def roll_up(db: Database, *, now: datetime) -> dict[str, int]:
     except ExceptionGroup as group:
         # The lanes fail for one and the same reason, and callers know kinds of errors, not groups.
         raise group.exceptions[0] from group
+    await _price_unbound(db, now=now)
     return {"slots": counts.slots, "readings": counts.readings, "agents": len(counts.agents)}
+
+
+async def _price_unbound(db: Database, *, now: datetime) -> None:
+    priced = SERIES_PRICED_MAX
+    while priced == SERIES_PRICED_MAX:
+        async with db.transaction() as conn:
+            priced = await price_stale(conn, now=now, series_max=SERIES_PRICED_MAX)
 
 
 async def _roll_chunk(db: Database, agents: Sequence[int], *, ended_by: datetime, counts: _Counts) -> bool:

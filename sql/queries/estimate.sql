@@ -97,3 +97,29 @@ cross join lateral (
 ) as m
 where m.share > 0
 group by u.series_id
+
+-- name: stale
+-- Series that may be unbound whose money must be worked out anew, and how much of what was measured of them is bound to
+-- nothing: of so many slots that many.
+select u.series_id, coalesce(span.unbound, 0)::bigint as unbound, coalesce(span.measured, 0)::bigint as measured
+from (
+    select * from unbound_candidate where stale order by series_id limit %(limit)s::integer for update skip locked
+) as u
+left join assignment x on x.asset_id = u.asset_id and x.from_slot <= %(slot)s::integer and x.to_slot > %(slot)s
+left join client c on c.id = x.client_id
+cross join lateral (
+    select u.measured * int4multirange(int4range(
+        (greatest(coalesce(c.finalised_slot, 0), %(month_slot)s::integer) + u.width - 1) / u.width, null
+    )) as slots
+) as billable
+cross join lateral (
+    select
+        (select sum(upper(part) - lower(part)) from unnest(billable.slots) as part) as measured,
+        (select sum(upper(part) - lower(part)) from unnest(billable.slots * u.gaps) as part) as unbound
+) as span
+
+-- name: save_money
+update unbound_candidate as u
+set money = worth.money, currency = worth.currency, stale = false
+from unnest(%(series)s::integer[], %(money)s::numeric[], %(currencies)s::text[]) as worth (series_id, money, currency)
+where u.series_id = worth.series_id
