@@ -189,7 +189,7 @@ async def test_a_bucket_needs_a_client_and_a_name_of_its_own(dsn: str) -> None:
 async def test_a_disabled_client_gets_neither_buckets_nor_rules(dsn: str, conn: Conn) -> None:
     async with opened(dsn) as db:
         client = await create_client(db, **CLIENT)
-        await conn.execute("update client set enabled = false")
+        await conn.execute("update client set enabled = false, disabled_on = current_date")
         await conn.commit()
         with pytest.raises(Conflict, match="disabled"):
             await create_bucket(db, client_id=client, **BUCKET)
@@ -224,9 +224,9 @@ async def test_a_rule_needs_a_client(dsn: str) -> None:
 async def test_what_is_created_is_announced(dsn: str) -> None:
     async with opened(dsn) as db, listening(db) as heard:
         client = await create_client(db, **CLIENT)
-        assert await heard() == {"client"}
+        assert await heard() == {f"client {client}"}
         await create_bucket(db, client_id=client, **BUCKET)
-        assert await heard() == {"bucket"}
+        assert await heard() == {f"bucket {client}"}
 
 
 class listening:  # noqa: N801  reads as what it does
