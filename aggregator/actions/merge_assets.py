@@ -47,6 +47,8 @@ async def merge_assets(
         notes = [_shared(one) for one in await asset_acts.shared_slots(conn, asset_id, into_id=into_id)]
         notes += await _left(conn, gone=made.gone, into=made.into)
         await asset_acts.merge(conn, asset_id, into_id=into_id)
+        if loaded[asset_id].by_hand:
+            await binding.decide_by_hand(conn, [into_id])
         preview = await carry_out(
             conn,
             Planned({into_id: made.into, asset_id: made.gone}, world),

@@ -7,7 +7,7 @@ that stays. Which two may be merged at all (source type, chains) is checked by t
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from aggregator.domain.bind import Asset, Held, Plan, Span, World, difference
+from aggregator.domain.bind import Asset, Held, Plan, Span, World, difference, wanted_assignments
 from aggregator.domain.decide import Reason, Refused, clipped, joined, planned, unclaimed
 from aggregator.domain.slot import OPEN_SLOT
 
@@ -23,18 +23,21 @@ class Merger:
 def merged(gone: Asset, into: Asset, world: World) -> Merger:
     """What follows from ``gone`` being a part of ``into`` for its whole history.
 
-    Where both belong to a client in unfinalised time, that of ``into`` holds. Raises ``Refused`` where they belong to
+    Where both belong to a client in unfinalised time, that of ``into`` holds. What somebody decided of one of them holds for
+    both from then on, and rules leave them alone. Raises ``Refused`` where they belong to
     different clients in time that is finalised for one of them, and where series of one unit type are bound by hand to
     different buckets.
     """
     _check_owners(gone, into, world)
+    # Where nobody decided anything, rules say of the one that stays what they would say of it alone.
+    by_hand = gone.by_hand or into.by_hand
     kept: list[Span] = []
     following: list[Span] = []
     for span in gone.assignments:
         finalised = world.finalised.get(span.owner_id, OPEN_SLOT)
         if span.from_slot < finalised:
             kept.append(clipped(span, to_slot=finalised))
-        if span.to_slot > finalised:
+        if by_hand and span.to_slot > finalised:
             following += [
                 replace(free, rule_id=span.rule_id)
                 for free in unclaimed(
@@ -48,7 +51,7 @@ def merged(gone: Asset, into: Asset, world: World) -> Merger:
     plan = planned(
         both,
         world,
-        joined([*into.assignments, *following]),
+        joined([*(into.assignments if by_hand else wanted_assignments(into, world)), *following]),
         by_hand=_hands(both, world),
     )
     return Merger(into=plan, gone=Plan(difference(gone.assignments, kept)))

@@ -41,9 +41,9 @@ async def test_a_dry_run_says_what_would_vanish_and_saves_nothing(dsn: str, conn
     series, bucket = await bound(conn, "tmp-1")
     await bound(conn, "web-1")
     await conn.execute(
-        "insert into series_usage (series_id, month, total, high, last, slots, readings)"
-        " values (%s, '2026-11-01', %s, 1, 1, 120, 7200)",
-        [series, 7200 * 2**30],
+        "insert into series_usage (series_id, month, total, high, last, last_slot, slots, readings)"
+        " values (%s, '2026-11-01', %s, 1, 1, %s, 120, 7200)",
+        [series, 7200 * 2**30, slot_of(NOON)],
     )
     await conn.commit()
     async with opened(dsn) as db:
