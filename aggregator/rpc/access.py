@@ -24,13 +24,15 @@ _READ = frozenset({"viewer", "operator", "billing", "admin"})
 _OPERATE = frozenset({"operator", "admin"})
 _BILL = frozenset({"billing", "admin"})
 _ADMIN = frozenset({"admin"})
+# With the role `client` a caller sees its own client alone: each of these asks rpc/scope.py.
+_OWN = _READ | {"client"}
 
 _V1 = "/ullage.v1."
-# The role `client` is in no line: it sees nothing until its view is cut to its own client.
+# docs/roles.md is made of it: python -m aggregator.rpc.roles_table > docs/roles.md
 ROLES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         f"{_V1}Admin/GetHealth": _READ,
-        f"{_V1}Admin/WhoAmI": _READ,
+        f"{_V1}Admin/WhoAmI": _OWN,
         f"{_V1}Admin/ListAgents": _READ,
         f"{_V1}Admin/GetAgent": _READ,
         f"{_V1}Admin/CreateEnrolmentToken": _ADMIN,
@@ -48,24 +50,24 @@ ROLES: Mapping[str, frozenset[str]] = MappingProxyType(
         f"{_V1}Admin/SetKeyEnabled": _ADMIN,
         f"{_V1}Admin/ListAudit": _READ,
         f"{_V1}Admin/UndoAudit": _OPERATE | _BILL,
-        f"{_V1}Billing/ListReadings": _READ,
-        f"{_V1}Billing/ListProjections": _READ,
+        f"{_V1}Billing/ListReadings": _OWN,
+        f"{_V1}Billing/ListProjections": _OWN,
         f"{_V1}Billing/RunBilling": _BILL,
         f"{_V1}Billing/RunProjection": _BILL,
         f"{_V1}Exchange/Import": _OPERATE | _BILL,
         f"{_V1}Exchange/Export": _READ,
         f"{_V1}Exchange/ListReconciliation": _READ,
         f"{_V1}Insight/GetDashboard": _READ,
-        f"{_V1}Insight/Watch": _READ,
-        f"{_V1}Inventory/ListClients": _READ,
-        f"{_V1}Inventory/GetClient": _READ,
+        f"{_V1}Insight/Watch": _OWN,
+        f"{_V1}Inventory/ListClients": _OWN,
+        f"{_V1}Inventory/GetClient": _OWN,
         f"{_V1}Inventory/CreateClient": _OPERATE | _BILL,
         f"{_V1}Inventory/UpdateClient": _OPERATE | _BILL,
         f"{_V1}Inventory/SetClientEnabled": _BILL,
         f"{_V1}Inventory/EraseClient": _ADMIN,
-        f"{_V1}Inventory/ListAssets": _READ,
-        f"{_V1}Inventory/GetAsset": _READ,
-        f"{_V1}Inventory/GetAssetUsage": _READ,
+        f"{_V1}Inventory/ListAssets": _OWN,
+        f"{_V1}Inventory/GetAsset": _OWN,
+        f"{_V1}Inventory/GetAssetUsage": _OWN,
         f"{_V1}Inventory/SuggestBindings": _READ,
         f"{_V1}Inventory/AssignAssets": _OPERATE,
         f"{_V1}Inventory/AcknowledgeAssets": _OPERATE,
@@ -81,7 +83,7 @@ ROLES: Mapping[str, frozenset[str]] = MappingProxyType(
         f"{_V1}Inventory/CreateAssignmentRule": _OPERATE,
         f"{_V1}Inventory/UpdateAssignmentRule": _OPERATE,
         f"{_V1}Inventory/DeleteAssignmentRule": _OPERATE,
-        f"{_V1}Inventory/ListUnitTypes": _READ,
+        f"{_V1}Inventory/ListUnitTypes": _OWN,
         f"{_V1}Inventory/CreateUnitType": _ADMIN,
         f"{_V1}Inventory/UpdateUnitType": _ADMIN,
         f"{_V1}Inventory/CreateTemplate": _ADMIN,
@@ -91,8 +93,8 @@ ROLES: Mapping[str, frozenset[str]] = MappingProxyType(
         f"{_V1}Inventory/ListSuppressions": _READ,
         f"{_V1}Inventory/CreateSuppression": _OPERATE,
         f"{_V1}Inventory/EndSuppression": _OPERATE,
-        f"{_V1}Inventory/ListBuckets": _READ,
-        f"{_V1}Inventory/GetBucket": _READ,
+        f"{_V1}Inventory/ListBuckets": _OWN,
+        f"{_V1}Inventory/GetBucket": _OWN,
         f"{_V1}Inventory/CreateBucket": _BILL,
         f"{_V1}Inventory/UpdateBucket": _OPERATE | _BILL,
         f"{_V1}Inventory/SetTerms": _BILL,

@@ -57,7 +57,10 @@ class AssetMethods:
                 raise NotFound("asset", request.id)
             theirs = client_of_caller() in (None, detail.asset.client_id)
             latest = await usage.latest(seen, [one.id for one in detail.series]) if theirs else []
-        return convert_assets.asset_detail(detail, latest, slot=seen.slot)
+        message = convert_assets.asset_detail(detail, latest, slot=seen.slot)
+        if not theirs:
+            _forget_owner(message)
+        return message
 
     async def GetAssetUsage(
         self, request: inventory_pb2.GetAssetUsageRequest, context: Context
@@ -81,3 +84,22 @@ class AssetMethods:
             measured = await usage.daily(seen, ids, **span, client_id=own)
             as_of = await usage.rolled_up_to(seen, ids, **span)
         return convert_assets.asset_usage(series, measured, days=days, as_of_slot=as_of)
+
+
+def _forget_owner(message: inventory_pb2.AssetDetail) -> None:
+    """Leaves out what a client that had the asset once must not know: whose it is now, and how it does there."""
+    for name in (
+        "client_id",
+        "client_name",
+        "description",
+        "address",
+        "labels",
+        "last_seen",
+        "unbound_since",
+        "unbound_money",
+        "days_unbound",
+        "series_unbound",
+    ):
+        message.asset.ClearField(name)
+    message.ClearField("overlaps")
+    message.ClearField("merged_ids")

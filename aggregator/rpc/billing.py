@@ -3,6 +3,7 @@
 from aggregator.errors import Invalid
 from aggregator.rpc import convert, convert_insight
 from aggregator.rpc.pages import page_info, to_paging
+from aggregator.rpc.scope import narrowed
 from aggregator.rpc.server import Context
 from aggregator.rpc.timetable import Timetable
 from aggregator.store import readings
@@ -32,7 +33,7 @@ class BillingService(billing_pb2_grpc.BillingServicer):
             raise Invalid("state", "there is no such state of a period")
         paging = to_paging(request.page, readings.SORTS, descending=True)
         wanted = ReadingFilter(
-            client_id=request.client_id or None,
+            client_id=narrowed(request.client_id),
             bucket_id=request.bucket_id or None,
             state=_STATES[request.state],
         )
@@ -47,8 +48,9 @@ class BillingService(billing_pb2_grpc.BillingServicer):
     ) -> billing_pb2.ListProjectionsReply:
         """Of the periods that are open now."""
         paging = to_paging(request.page, readings.PROJECTION_SORTS)
+        client_id = narrowed(request.client_id)
         async with snapshot(self._db) as seen:
-            page = await readings.list_projections(seen, paging, client_id=request.client_id or None)
+            page = await readings.list_projections(seen, paging, client_id=client_id)
         return billing_pb2.ListProjectionsReply(
             projections=[convert.projection(row) for row in page.rows], page=page_info(page, paging)
         )
