@@ -29,7 +29,7 @@ def explain(code: str, details: str, address: str) -> CallFailed:
                 Kind.DENIED, "The API key was refused: it is unknown or disabled. Use another key file."
             )
         case "PERMISSION_DENIED":
-            return CallFailed(Kind.DENIED, _sentence(details) or "This API key may not do that.")
+            return CallFailed(Kind.DENIED, sentence(details) or "This API key may not do that.")
         case "UNAVAILABLE":
             return _unavailable(details, address)
         case "DEADLINE_EXCEEDED":
@@ -41,9 +41,9 @@ def explain(code: str, details: str, address: str) -> CallFailed:
                 Kind.FAILED, f"The aggregator at {address} does not know this call: it is of another version."
             )
         case "INVALID_ARGUMENT" | "NOT_FOUND" | "FAILED_PRECONDITION" | "OUT_OF_RANGE":
-            return CallFailed(Kind.REFUSED, _sentence(details) or "The aggregator refused the request.")
+            return CallFailed(Kind.REFUSED, sentence(details) or "The aggregator refused the request.")
         case _:
-            text = _sentence(details) or code
+            text = sentence(details) or code
             return CallFailed(Kind.FAILED, f"The aggregator could not do it: {text} Its log says more.")
 
 
@@ -98,11 +98,11 @@ def _unavailable(details: str, address: str) -> CallFailed:
             return CallFailed(kind, text.format(address=address))
     if details and "connect" not in details.lower() and "socket" not in details.lower():
         # The aggregator is there and says itself why it cannot answer now.
-        return CallFailed(Kind.AWAY, _sentence(details))
+        return CallFailed(Kind.AWAY, sentence(details))
     return CallFailed(Kind.AWAY, f"The aggregator at {address} cannot be reached.")
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
     """With a capital and a full stop; empty stays empty."""
     text = " ".join(text.split())
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".") if text else ""

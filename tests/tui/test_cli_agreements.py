@@ -33,7 +33,7 @@ async def test_only_what_is_given_of_a_client_is_changed(ullage: Command, aggreg
     done = await ullage("clients", "edit", "1", "--contact", "", "--currency", "usd", "--format", "json")
     assert (done.code, done.json[0]["id"]) == (0, 1)
     assert (
-        done.err == "About EUR 10.00 more will be billed for time that is not finalised.\ncut to the hour\n"
+        done.err == "About EUR 10.00 more will be billed for time that is not finalised.\nCut to the hour.\n"
     )
     [asked] = aggregator.asked(client_acts_pb2.UpdateClientRequest)
     assert (asked.HasField("contact"), asked.HasField("name"), asked.currency) == (True, False, "USD")

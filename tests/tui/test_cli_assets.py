@@ -1,5 +1,6 @@
 """``ullage assets``: what is decided about many at a time, and how they are named."""
 
+import grpc
 import pytest
 
 from tests.tui import builders
@@ -95,7 +96,7 @@ async def test_a_dry_run_is_read_by_people(ullage: Command, aggregator: Scripted
         "About EUR 12.50 less would be billed",
         "About USD 3.00 more would be billed",
         "1 series have no price yet",
-        "max: each client pays what it had",
+        "Max: each client pays what it had.",
         "vm memory",
     ):
         assert words in done.out
@@ -114,6 +115,17 @@ async def test_a_dry_run_is_read_by_programs(ullage: Command, aggregator: Script
     as_csv = await ullage("assets", "assign", "8", "--to", "2", "--dry-run", "--format", "csv")
     assert as_csv.csv[0]["asset"].startswith("'=web")
     assert as_csv.csv[0]["money"] == "-12.50"
+
+
+async def test_an_act_that_must_be_confirmed_says_with_which_option(
+    ullage: Command, aggregator: Scripted
+) -> None:
+    aggregator.script.failure = (
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "this concerns 295 of 295 assets; look at the dry run, then repeat it with 295 confirmed",
+    )
+    done = await ullage("assets", "disable", "1")
+    assert (done.code, "--confirm N" in done.err) == (1, True)
 
 
 async def test_ids_are_read_from_stdin_one_a_line(ullage: Command, aggregator: Scripted) -> None:

@@ -194,7 +194,11 @@ def create_token(*, site: str, host: str, agent: str, minutes: int, out: Path | 
             "Say either --site SITE, for a new agent, or --agent AGENT, for one that exists."
         )
 
+    address = "HOST:PORT"
+
     async def work(aggregator: Aggregator) -> agents_pb2.CreateEnrolmentTokenReply:
+        nonlocal address
+        address = aggregator.address
         request = agents_pb2.CreateEnrolmentTokenRequest(
             site=site, host_name=host, agent_id=await agent_id(aggregator, agent), seconds=minutes * 60
         )
@@ -210,8 +214,12 @@ def create_token(*, site: str, host: str, agent: str, minutes: int, out: Path | 
     if out is not None:
         write([row], TOKEN_COLUMNS, form)
         say(f"The token is in {out}, which only you can read.")
-    until = stamp(moment(reply.enrolment_token.expires_at))
-    say(f"For one host, until {until}. Fingerprint of the authority: {reply.ca_fingerprint}")
+    say(
+        f"For one host, until {stamp(moment(reply.enrolment_token.expires_at))}. There, with it in token.txt:"
+    )
+    say(
+        f"  ullage-agent enrol --aggregator {address} --fingerprint {reply.ca_fingerprint} --token-file token.txt"
+    )
 
 
 @token.command("list")

@@ -10,6 +10,7 @@ from tui.cli.output import Row, to_table, write, write_object
 from tui.cli.session import run, say
 from tui.cli.values import parse_moment
 from tui.client import Aggregator, Page
+from tui.failures import sentence
 from tui.format import moment, plural
 from ullage.v1 import audit_pb2
 
@@ -140,7 +141,7 @@ def undo_audit(group: int, dry_run: bool, yes: bool, form: str) -> None:
         for line in to_table([entry_row(one) for one in planned.entries], ENTRY_COLUMNS).splitlines():
             say(line)
         for note in planned.notes:
-            say(note)
+            say(sentence(note))
         ask(f"Set back {plural(len(planned.entries), 'change')}?", yes=False)
     reply = undo(dry=dry_run)
     entries = [entry_row(one) for one in reply.entries]
@@ -157,10 +158,9 @@ def undo_audit(group: int, dry_run: bool, yes: bool, form: str) -> None:
     else:
         write(entries, ENTRY_COLUMNS, form)
     for note in reply.notes:
-        say(note)
+        say(sentence(note))
     changes = plural(len(entries), "change")
-    say(
-        f"{changes} would be set back. Nothing was done: this was a dry run."
-        if dry_run
-        else f"{changes} set back, as group {reply.group.id}."
-    )
+    if dry_run:
+        say(sentence(f"{changes} would be set back. Nothing was done: this was a dry run"))
+    else:
+        say(sentence(f"{changes} set back, as group {reply.group.id}"))

@@ -9,6 +9,7 @@ import click
 
 from tui.cli.output import Row, Value, to_table, write, write_object
 from tui.cli.session import EXIT_USAGE, Failure, has_terminal, say
+from tui.failures import sentence
 from tui.format import clean, decimal, plural
 from ullage.v1 import types_pb2
 
@@ -61,9 +62,10 @@ def preview_row(preview: types_pb2.Preview) -> dict[str, Value]:
 def totals(preview: types_pb2.Preview) -> list[str]:
     """In sentences: how much it concerns, what it means for money, and what else to know."""
     readings = plural(preview.readings, "reading")
-    said = [
-        f"{plural(preview.assets, 'asset')}, {preview.series:,} series, {readings} of time that is not finalised."
-    ]
+    said = []
+    if preview.assets or preview.series or preview.readings:
+        counted = f"{plural(preview.assets, 'asset')}, {preview.series:,} series, {readings}"
+        said.append(sentence(f"{counted} of time that is not finalised"))
     for money in preview.money:
         amount = decimal(money.amount)
         if amount:
@@ -73,8 +75,8 @@ def totals(preview: types_pb2.Preview) -> list[str]:
         said.append("No difference in money was found for that time.")
     if preview.unpriced:
         said.append(f"{preview.unpriced:,} series have no price yet and are not in that sum.")
-    said.extend(preview.notes)
-    return said
+    said.extend(sentence(note) for note in preview.notes)
+    return said or ["Nothing that is metered is concerned."]
 
 
 def write_preview(preview: types_pb2.Preview, form: str, *, more: Row | None = None) -> None:
@@ -128,7 +130,7 @@ def consequences(preview: types_pb2.Preview) -> None:
                 f"About {money.currency} {abs(amount):,f} {more} will be billed for time that is not finalised."
             )
     for note in preview.notes:
-        say(note)
+        say(sentence(note))
 
 
 def ask(question: str, *, yes: bool) -> None:

@@ -63,10 +63,18 @@ def run(work: Callable[[Aggregator], Awaitable[Result]]) -> Result:
     try:
         return asyncio.run(dialled())
     except CallFailed as error:
-        failure = Failure(str(error), _EXIT[error.kind])
+        failure = Failure(f"{error}{_remedy(error)}", _EXIT[error.kind])
     # The error and the call it came from hold on to one another, and gRPC waits two seconds for calls at exit.
     gc.collect()
     raise failure
+
+
+def _remedy(error: CallFailed) -> str:
+    """How this program says what the aggregator asks for in the contract's words."""
+    takes = {parameter.name for parameter in click.get_current_context().command.params}
+    if error.kind is Kind.REFUSED and "confirmed" in takes and "confirmed" in str(error):
+        return "\nThe dry run is --dry-run; the number is given as --confirm N."
+    return ""
 
 
 def has_terminal() -> bool:

@@ -12,6 +12,7 @@ from tui.cli.output import Row, Value, to_table, write, write_facts, write_objec
 from tui.cli.session import run, say
 from tui.cli.values import filter_words
 from tui.client import Aggregator
+from tui.failures import sentence
 from tui.format import decimal, moment, plural
 from ullage.v1 import inventory_pb2, unit_types_pb2
 
@@ -245,7 +246,7 @@ def provision(client: str, dry_run: bool, form: str) -> None:
         row: Row = {"created": reply.created, "problems": problems}
         write_facts(row, form) if form == "csv" else write_object(row, form)
     would = "would be" if dry_run else "were"
-    say(f"{plural(reply.created, 'bucket')} {would} made.")
+    say(sentence(f"{plural(reply.created, 'bucket')} {would} made"))
     if problems:
         say("Not guessed:")
         for line in to_table(problems, PROBLEM_COLUMNS).splitlines():
