@@ -122,6 +122,10 @@ async def _rate_pair(
     taken = await billing.take_dirty(conn, client.id, period)
     # Read again after the marks are taken: terms that changed since the plan have left a mark too.
     account = await _account(conn, client)
+    if account.cycle.period_containing(period.start) != period:
+        # The client's calendar was changed since the plan; the next run rates its new periods.
+        await billing.mark_dirty(conn, set(taken))
+        return {}
     ids = buckets | {bucket for bucket, _ in taken}
     agreements = [a for a in account.agreements if a.bucket_id in ids]
     counts, late = await _rate(conn, account, period, agreements, run)
@@ -150,9 +154,9 @@ async def _rate(
     folded = await rating.usage(conn, [one for _, parts in asked for one in parts], cutoff=run.cutoff)
     places = count()
     readings, late = [], set()
-    for agreement, parts in asked:
-        found = [folded.get(next(places), _NOTHING) for _ in parts]
-        readings.append(_rated(parts, found, currency_digits=currency.digits))
+    for agreement, wanted in asked:
+        found = [folded.get(next(places), _NOTHING) for _ in wanted]
+        readings.append(_rated(wanted, found, currency_digits=currency.digits))
         if any(part.late for part in found):
             late.add(agreement.bucket_id)
     saved = await billing.save(

@@ -3,13 +3,15 @@
 Terms carry the time, ``enabled`` the intention: the last period closes like every other.
 """
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 from aggregator.actions import given
+from aggregator.actions.preview import preview_assets
 from aggregator.domain.client import DayRefused, check_open, going_on, paused
 from aggregator.domain.preview import LINES_MAX, Preview, PreviewLine
 from aggregator.errors import Conflict, Invalid, NotFound
-from aggregator.store import binding, clients_change
+from aggregator.store import binding, clients_change, rules
 from aggregator.store.calendars import calendars
 from aggregator.store.clients_change import HeldClient
 from aggregator.store.database import Connection, Database
@@ -37,12 +39,22 @@ async def set_client_enabled(
         lines = await (_enable(conn, client, day) if enabled else _disable(conn, client, day))
         await binding.flag_assets_of_client(conn, client_id)
         await announce(conn, "client", "bucket", clients=[client_id])
+        moved = Preview()
+        if dry_run:
+            concerned = await rules.fitting_assets(conn, [], client_id=client_id)
+            moved = await preview_assets(conn, concerned, now=client.now)
     notes = (
         []
         if enabled
         else [f"Usage before {day} is billed; the period that it lies in closes like every other."]
     )
-    return Preview(lines=lines[:LINES_MAX], lines_total=len(lines), notes=notes)
+    return replace(
+        moved,
+        lines=[*lines, *moved.lines][:LINES_MAX],
+        lines_total=len(lines) + moved.lines_total,
+        notes=[*notes, *moved.notes],
+        confirm_assets=0,
+    )
 
 
 async def _day(conn: Connection, client: HeldClient, wanted: date | None) -> date:

@@ -329,10 +329,13 @@ async def test_a_disabled_clients_assets_stay_bound_up_to_the_day(
     await world.bucket(client)
     await world.conn.execute("update asset set rebind = true")
     await rebind(db)
-    await service.SetClientEnabled(
-        client_acts_pb2.SetClientEnabledRequest(id=client, enabled=False, on=(today - 9 * DAY).isoformat()),
-        context,
+    request = client_acts_pb2.SetClientEnabledRequest(
+        id=client, enabled=False, on=(today - 9 * DAY).isoformat(), dry_run=True
     )
+    dry = await service.SetClientEnabled(request, context)
+    assert (dry.preview.assets, dry.preview.series) == (1, 1)
+    request.dry_run = False
+    await service.SetClientEnabled(request, context)
     await rebind(db)
     ends = (datetime.combine(today, datetime.min.time(), UTC) - 9 * DAY).timestamp() // 300
     assert await world.one("select to_slot from binding") == (ends,)
