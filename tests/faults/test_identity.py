@@ -1,4 +1,4 @@
-"""Who an agent is while the real programs run: rows 41 to 44 of the catalogue, with certificates that live for seconds.
+"""Who an agent is while the real programs run: rows 41 to 44 of the catalogue, with certificates that live for seconds."""
 
 import random
 import shutil
@@ -100,7 +100,7 @@ class Enrolled:
 
     def found(self, query: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.made.dsn) as conn:
-            return conn.execute(query).fetchall()  # type: ignore[arg-type]
+            return conn.execute(query).fetchall()
 
 
 @contextmanager

@@ -161,4 +161,4 @@ async def test_what_is_no_uuid_no_name_and_no_request_is_named(db: Database, tmp
         {"token": "x", "host_name": "web-01", "csr": Host().csr, "spool_agent_uuid": "no"},
     ):
         with pytest.raises(Invalid):
-            await door.Enrol(enrolment_pb2.EnrolRequest(**wrong), calling())  # type: ignore[arg-type]
+            await door.Enrol(enrolment_pb2.EnrolRequest(**wrong), calling())

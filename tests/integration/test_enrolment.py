@@ -40,7 +40,7 @@ def issuer(tmp_path: Path) -> Issuer:
 
 async def rows(dsn: str, query: str) -> list[Row]:
     async with await psycopg.AsyncConnection.connect(dsn) as conn:
-        return await (await conn.execute(query)).fetchall()  # type: ignore[arg-type]
+        return await (await conn.execute(query)).fetchall()
 
 
 async def agent_id(dsn: str, uuid: UUID) -> int:

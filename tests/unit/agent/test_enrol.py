@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,12 +19,14 @@ from agent import authorities, config, credentials, enrol
 from agent.__main__ import main
 from agent.identity import SystemClock
 from agent.renewal import Renewal
+from aggregator.actions.recover import to_sign
 from aggregator.authority import Authority, certify_agent, create_authority, fingerprint, issue_server, pem
-from aggregator.certificate_request import proven_key
+from aggregator.certificate_request import proven_key, signed_with, spki
 from ullage.v1 import enrolment_pb2, enrolment_pb2_grpc
 from ullage.wire import from_time
 
 TOKEN = "ullage-enrol_of-the-test"
+NONCE = bytes(range(32))
 LIFE = timedelta(hours=1)
 
 
@@ -52,6 +54,18 @@ class Door(enrolment_pb2_grpc.EnrolmentServicer, enrolment_pb2_grpc.RenewalServi
         if self.losing:
             self.losing -= 1
             context.abort(grpc.StatusCode.UNAVAILABLE, "lost")
+        return self.given(request.csr)
+
+    def BeginRecovery(
+        self, request: enrolment_pb2.BeginRecoveryRequest, context: Any
+    ) -> enrolment_pb2.BeginRecoveryReply:
+        return enrolment_pb2.BeginRecoveryReply(nonce=NONCE, seconds=60)
+
+    def Recover(self, request: enrolment_pb2.RecoverRequest, context: Any) -> enrolment_pb2.Credentials:
+        self.asked.append(request)
+        message = to_sign(self.uuid, NONCE, request.csr)
+        if not signed_with(spki(proven_key(request.csr)), signature=request.signature, message=message):
+            context.abort(grpc.StatusCode.PERMISSION_DENIED, "not signed with the key")
         return self.given(request.csr)
 
     def given(self, csr: bytes) -> enrolment_pb2.Credentials:
@@ -240,7 +254,7 @@ class Hurried(SystemClock):
 
 
 @pytest.fixture
-async def renewal(aggregator: Played, tmp_path: Path) -> AsyncIterator[tuple[Renewal, Uplinked]]:
+async def renewal(aggregator: Played, tmp_path: Path) -> tuple[Renewal, Uplinked]:
     listener = {"agent_listener": aggregator.address}
     await asyncio.to_thread(enrol.enrol, wanted(aggregator, tmp_path, **listener), TOKEN)
     settings = config.load(tmp_path / "etc/agent.toml")
@@ -257,7 +271,7 @@ async def renewal(aggregator: Played, tmp_path: Path) -> AsyncIterator[tuple[Ren
         boot_id="boot",
         now=lambda: next(times, datetime.now(UTC)),
     )
-    yield made, uplink
+    return made, uplink
 
 
 async def test_a_renewal_keeps_the_key_replaces_the_files_and_is_handed_to_the_uplink(
@@ -293,3 +307,18 @@ async def test_a_certificate_of_another_agent_is_not_kept(
     assert "another agent" in made.problem
     assert uplink.used == []
     assert (tmp_path / "etc/agent.crt").read_bytes() == before
+
+
+async def test_an_expired_certificate_is_recovered_with_the_enrolled_key(
+    aggregator: Played, renewal: tuple[Renewal, Uplinked]
+) -> None:
+    made, uplink = renewal
+    times = iter([made.known.not_after, made.known.not_after])
+    made._now = lambda: next(times, datetime.now(UTC))
+    task = asyncio.create_task(made.run())
+    await until(lambda: bool(uplink.used))
+    task.cancel()
+    [asked] = aggregator.door.asked[1:]
+    assert isinstance(asked, enrolment_pb2.RecoverRequest)
+    assert (asked.agent_uuid, asked.nonce, asked.generation) == (str(aggregator.door.uuid), NONCE, 1)
+    assert made.known.generation == 2
