@@ -171,7 +171,8 @@ def token() -> None:
 )
 @click.option("--host", default="", metavar="NAME", help="Only this host may use it. Without it: any.")
 @click.option(
-    "--agent",
+    "--for",
+    "agent",
     default="",
     metavar="AGENT",
     help="For an agent that exists, id or name: a new image, a lost key.",
@@ -187,11 +188,11 @@ def create_token(*, site: str, host: str, agent: str, minutes: int, out: Path | 
     \b
     Examples:
       ullage agents token create --site fra1 --host hv-07 --out hv-07.token
-      ullage agents token create --agent hv-03        for its new image; it keeps its assets
+      ullage agents token create --for hv-03          for its new image; it keeps its assets
     """
     if bool(site) == bool(agent):
         raise click.UsageError(
-            "Say either --site SITE, for a new agent, or --agent AGENT, for one that exists."
+            "Say either --site SITE, for a new agent, or --for AGENT, for one that exists."
         )
 
     address = "HOST:PORT"
@@ -218,7 +219,8 @@ def create_token(*, site: str, host: str, agent: str, minutes: int, out: Path | 
         f"For one host, until {stamp(moment(reply.enrolment_token.expires_at))}. There, with it in token.txt:"
     )
     say(
-        f"  ullage-agent enrol --aggregator {address} --fingerprint {reply.ca_fingerprint} --token-file token.txt"
+        f"  ullage-agent enrol --config /etc/ullage/agent.toml --aggregator {address} --agent-listener HOST:PORT "
+        f"--fingerprint {reply.ca_fingerprint} --token-file token.txt"
     )
 
 
