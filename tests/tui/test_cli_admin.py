@@ -157,7 +157,7 @@ async def test_a_token_is_shown_once_listed_and_revoked(
     assert (done.code, done.out) == (0, "secret-token\n")
     assert "ab:cd" in done.err
     out = tmp_path / "token"
-    filed = await ullage("agents", "token", "create", "--agent", "hv-02", "--out", str(out))
+    filed = await ullage("agents", "token", "create", "--for", "hv-02", "--out", str(out))
     assert (filed.code, out.read_text(), "secret" in filed.out + filed.err) == (0, "secret-token\n", False)
     first, second = aggregator.asked(agents_pb2.CreateEnrolmentTokenRequest)
     assert (first.site, first.seconds, second.agent_id) == ("fra1", 5400, 2)
