@@ -7,6 +7,7 @@ wrote.
 import math
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -17,6 +18,7 @@ from psycopg.rows import dict_row
 
 from aggregator.domain.period import Cycle, Period
 from aggregator.store.database import Connection, Database
+from tests.rate_reference import charged, rounded
 
 Row = dict[str, Any]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -219,7 +221,7 @@ class Tables:
         width = bucket["slot_minutes"] // 5
         ended = [slot for slot in slots if self._time(slot + width) <= now - SETTLED]
         quantity, coverage = self._quantity(bucket, terms, ended)
-        money = self._charge(terms, quantity, share, client["currency_digits"])
+        money = charged(terms, quantity, share, client["currency_digits"])
         return {
             "terms": terms, "share": share, "quantity": quantity, "from_slot": slots[0], "to_slot": slots[-1] + width,
             **coverage, **money,
@@ -234,12 +236,17 @@ class Tables:
 
         def units(name: str, places: int) -> Decimal:
             if len(alike) == 1:
-                return alike[0][name]  # type: ignore[no-any-return]
+                return Decimal(alike[0][name])
             if last["aggregation"] == "sum":
-                return sum((r[name] for r in alike), Decimal(0))
+                return Decimal(sum((r[name] for r in alike), Decimal(0)))
             whole = sum(r["share"] for r in alike)
             return rounded(sum(r["share"] * Fraction(r[name]) for r in alike) / whole, places)
 
+        added: Row = {
+            name: sum((r[name] for r in rated), Decimal(0))
+            for name in ("used", "buffer", "overage", "limit_amount", "cost")
+        }
+        added |= {name: sum(r[name] for r in rated) for name in (MEASURED, ABSENT, GAP, "spread")}
         settled = int((now - SETTLED - EPOCH) / FIVE_MINUTES) // width * width
         return Expected(
             period_end=period.end,
@@ -255,9 +262,7 @@ class Tables:
             segments=tuple(
                 (r["terms"]["id"], r["from_slot"], r["to_slot"], r["share"], r["quantity"], r["cost"]) for r in rated
             ),
-            **{name: sum((r[name] for r in rated), Decimal(0))
-               for name in ("used", "buffer", "overage", "limit_amount", "cost")},
-            **{name: sum(r[name] for r in rated) for name in (MEASURED, ABSENT, GAP, "spread")},
+            **added,
         )  # fmt: skip
 
     def _quantity(self, bucket: Row, terms: Row, slots: list[int]) -> tuple[Decimal, Row]:
@@ -297,18 +302,19 @@ class Tables:
             return Decimal(0)
         per = bucket["slot_minutes"] * 60 if bucket["per"] == "second" else 1
         hours = Fraction(bucket["slot_minutes"], 60) if bucket["kind"] == "level" else 1
-        steps = {
-            "sum": lambda: sum(values) * hours,
-            "avg": lambda: sum(values) / len(values),
+        figures: dict[str, Callable[[], Fraction]] = {
+            "sum": lambda: sum(values, Fraction(0)) * hours,
+            "avg": lambda: sum(values, Fraction(0)) / len(values),
             "max": lambda: max(values),
             "min": lambda: min(held, default=Fraction(0)),
-            "sum_of_max": lambda: sum(highest.values()),
+            "sum_of_max": lambda: sum(highest.values(), Fraction(0)),
             "percentile": lambda: sorted(values)[
                 math.ceil(Fraction(terms["percentile"]) * len(values) / 100) - 1
             ],
             "last": lambda: values[-1],
-        }[terms["aggregation"]]()
-        return rounded(Fraction(steps) / per / bucket["divisor"], bucket["precision"])
+        }
+        steps = figures[terms["aggregation"]]()
+        return rounded(steps / per / bucket["divisor"], bucket["precision"])
 
     def _known(self, bucket: Row, terms: Row, series: int, slot: int) -> tuple[str, Fraction]:
         """What is known of a bound series in a slot, and what that is worth."""
@@ -339,7 +345,8 @@ class Tables:
             return NOTHING
         if self.cells.get((series, slot)):
             return MEASURED
-        if self.first[series] is None or slot < self.first[series]:
+        first = self.first[series]
+        if first is None or slot < first:
             return NOTHING
         asset, source_type = self.of[series]["asset_id"], self.of[series]["source_type_id"]
         if any(p["asset_id"] == asset and p["from_slot"] <= slot < p["to_slot"] for p in self.pauses):
@@ -377,39 +384,6 @@ class Tables:
             return int(cell[bucket["level_value"]])
         return int((2 * cell["total"] + cell["n"]) // (2 * cell["n"]))
 
-    @staticmethod
-    def _charge(terms: Row, quantity: Decimal, share: Fraction, digits: int) -> dict[str, Decimal]:
-        """Unit by unit where there are tiers: between two bounds the price is one."""
-        of_units = share if terms["aggregation"] == "sum" else Fraction(1)
-        of_money = Fraction(1) if terms["aggregation"] == "sum" else share
-        commit, base = Fraction(terms["commit"]) * of_units, Fraction(terms["base_price"])
-        over = max(Fraction(0), Fraction(quantity) - commit)
-        if terms["package"] is not None:
-            over = math.ceil(over / Fraction(terms["package"])) * Fraction(terms["package"])
-        tiers = terms["tiers"] or [{"above": "0", "price": str(terms["overage_price"])}]
-        bounds = [Fraction(tier["above"]) * of_units for tier in tiers] + [None]
-        overage = Fraction(0)
-        for tier, low, high in zip(tiers, bounds, bounds[1:], strict=False):
-            if over > low:
-                overage += ((over if high is None or over < high else high) - low) * Fraction(tier["price"])
-        exact = {
-            "used": min(Fraction(quantity), commit) * base * of_money,
-            "buffer": max(Fraction(0), commit - Fraction(quantity)) * base * of_money,
-            "overage": overage * of_money,
-        }
-        subtotal = sum(exact.values(), Fraction(0))
-        wanted = subtotal
-        if terms["minimum"] is not None:
-            wanted = max(wanted, Fraction(terms["minimum"]) * share)
-        if terms["maximum"] is not None:
-            wanted = min(wanted, Fraction(terms["maximum"]) * share)
-        exact["limit_amount"] = wanted - subtotal
-        cost = rounded(wanted, digits)
-        parts = {name: rounded(part, digits) for name, part in exact.items()}
-        largest = max(exact, key=lambda name: abs(exact[name]))
-        parts[largest] += cost - sum(parts.values())
-        return {**parts, "cost": cost, "commit": decimal(commit), "overage_units": decimal(over)}
-
     def _between(self, start: datetime, end: datetime, width: int) -> list[int]:
         """Slots of the width that start in [start, end)."""
         slot = (start - EPOCH) // FIVE_MINUTES // width * width
@@ -423,15 +397,3 @@ class Tables:
     @staticmethod
     def _time(slot: int) -> datetime:
         return EPOCH + slot * FIVE_MINUTES
-
-
-def rounded(value: Fraction, places: int) -> Decimal:
-    """Half away from zero."""
-    steps = int((abs(value) * 10**places * 2 + 1) // 2)
-    return Decimal(-steps if value < 0 else steps).scaleb(-places)
-
-
-def decimal(value: Fraction) -> Decimal:
-    """Exact where it ends within 30 places, else to ten."""
-    exact = value * 10**30
-    return rounded(value, 30 if exact.denominator == 1 else 10)

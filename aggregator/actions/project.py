@@ -24,11 +24,10 @@ async def project(db: Database, *, now: datetime, run_id: int) -> dict[str, int]
 
 async def _project_client(conn: Connection, client_id: int, *, now: datetime, run_id: int) -> int:
     found = []
+    terms = await projection.terms(conn, client_id)
     for reading in await projection.open_readings(conn, client_id, now=now):
         expected = project_reading(
-            reading.segment,
-            quantity=reading.quantity,
-            as_of_slot=reading.as_of_slot,
+            reading.measured(terms),
             unit=reading.unit,
             currency_digits=reading.currency_digits,
         )
@@ -37,5 +36,5 @@ async def _project_client(conn: Connection, client_id: int, *, now: datetime, ru
     if not found:
         return 0
     written = await projection.save(conn, found, now=now, run_id=run_id)
-    await announce(conn, "projection")
+    await announce(conn, "projection", clients=[client_id])
     return written

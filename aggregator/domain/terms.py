@@ -146,9 +146,12 @@ def agreed(parts: Sequence[Segment]) -> str:
 
 def aggregation_text(terms: Terms) -> str:
     """As people write it: the percentile as p95 or p99.9, every other by its name."""
-    if terms.percentile is None:
-        return terms.aggregation.value
-    return f"p{_plain(terms.percentile)}"
+    return aggregation_name(terms.aggregation, terms.percentile)
+
+
+def aggregation_name(aggregation: str, percentile: Decimal | None) -> str:
+    """The same of what is stored."""
+    return str(aggregation) if percentile is None else f"p{_plain(percentile)}"
 
 
 def read_aggregation(text: str) -> tuple[Aggregation, Decimal | None]:

@@ -13,8 +13,9 @@ from aggregator.domain.period import Cycle
 from aggregator.domain.quantity import quantity_symbol
 from aggregator.domain.rate import percent_of_commit
 from aggregator.domain.slot import slot_start
-from aggregator.domain.terms import Aggregation
+from aggregator.domain.terms import Aggregation, aggregation_name
 from aggregator.errors import Invalid
+from aggregator.rpc import convert_billing
 from aggregator.store.buckets import AssignmentRuleRow, Conditions, UnitTypeRow
 from aggregator.store.clients import ClientRow
 from aggregator.store.readings import PeriodState, ProjectionRow, ReadingRow
@@ -126,7 +127,7 @@ def reading(row: ReadingRow, now: datetime) -> billing_pb2.Reading:
         source_type=row.source_type,
         unit_type=row.unit_type,
         symbol=quantity_symbol(row.symbol, kind=row.kind, aggregation=Aggregation(row.aggregation)),
-        aggregation=row.aggregation,
+        aggregation=aggregation_name(row.aggregation, row.percentile),
         period_start=from_time(row.period_start),
         period_end=from_time(row.period_end),
         state=STATES[row.state(now)],
@@ -140,6 +141,11 @@ def reading(row: ReadingRow, now: datetime) -> billing_pb2.Reading:
         cost=from_decimal(row.cost),
         cutoff=from_time(row.cutoff),
         as_of=from_slot(row.as_of_slot),
+        limit=from_decimal(row.limit_amount),
+        coverage=convert_billing.coverage(
+            measured=row.measured, absent=row.absent, gap=row.gap, spread=row.spread
+        ),
+        segments=[convert_billing.segment(part) for part in row.segments],
         percent_of_commit=from_decimal(percent_of_commit(row.quantity, commit=row.commit)),
     )
 

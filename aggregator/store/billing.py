@@ -233,8 +233,8 @@ def _row(reading: Rated) -> dict[str, Any]:
         "as_of_slot": reading.as_of_slot,
         "agreed": reading.agreed,
         "aggregation": terms.aggregation.value,
-        "percentile": None if terms.percentile is None else str(terms.percentile),
-        "quantity": str(reading.rating.quantity),
+        "percentile": None if terms.percentile is None else _plain(terms.percentile),
+        "quantity": _plain(reading.rating.quantity),
         **_money(money),
         **_pairs(coverage),
         "segments": [_segment(part) for part in reading.parts],
@@ -250,7 +250,7 @@ def _segment(rated: RatedPart) -> dict[str, Any]:
         "pauses": segment.pauses,
         "as_of_slot": rated.as_of_slot,
         "fraction": str(segment.fraction),
-        "quantity": str(part.quantity),
+        "quantity": _plain(part.quantity),
         **_money(part.charge),
         **_pairs(rated.coverage),
     }
@@ -258,14 +258,18 @@ def _segment(rated: RatedPart) -> dict[str, Any]:
 
 def _money(charge: Charge) -> dict[str, str]:
     return {
-        "commit": str(charge.commit),
-        "overage_units": str(charge.overage_units),
-        "used": str(charge.used),
-        "buffer": str(charge.buffer),
-        "overage": str(charge.overage),
-        "limit_amount": str(charge.limit),
-        "cost": str(charge.cost),
+        "commit": _plain(charge.commit),
+        "overage_units": _plain(charge.overage_units),
+        "used": _plain(charge.used),
+        "buffer": _plain(charge.buffer),
+        "overage": _plain(charge.overage),
+        "limit_amount": _plain(charge.limit),
+        "cost": _plain(charge.cost),
     }
+
+
+def _plain(number: Decimal) -> str:
+    return format(number, "f")
 
 
 def _pairs(coverage: Coverage) -> dict[str, int]:

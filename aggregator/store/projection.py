@@ -1,16 +1,18 @@
 """Reads the readings of open periods and writes what they are expected to become."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
+from typing import Any
 
 from psycopg.types.json import Jsonb
 
 import sql
-from aggregator.domain.project import Projection
+from aggregator.domain.project import Measured, Projection
 from aggregator.domain.quantity import Unit
-from aggregator.domain.terms import Aggregation, Segment, Terms
+from aggregator.domain.terms import Segment, Terms
 from aggregator.store.database import Connection, execute, fetch_all
 
 _Q = sql.queries("projection")
@@ -18,28 +20,21 @@ _Q = sql.queries("projection")
 
 @dataclass(frozen=True, slots=True)
 class OpenReading:
-    """A bucket's reading of its open period, with what it was rated on."""
+    """A bucket's reading of its open period, with the parts that it was rated in as store/billing.py keeps them."""
 
     bucket_id: int
     period_start: datetime
     period_end: datetime
-    from_slot: int
-    to_slot: int
-    as_of_slot: int
     quantity: Decimal
+    aggregation: str
+    segments: Sequence[Mapping[str, Any]]
+    currency: str
+    currency_digits: int
     kind: str
     divisor: int
     per: str
     precision: int
     slot_minutes: int
-    terms_id: int
-    starts_on: date
-    commit: Decimal
-    base_price: Decimal
-    overage_price: Decimal
-    aggregation: Aggregation
-    currency: str
-    currency_digits: int
 
     @property
     def unit(self) -> Unit:
@@ -52,28 +47,37 @@ class OpenReading:
             slot_minutes=self.slot_minutes,
         )
 
-    @property
-    def segment(self) -> Segment:
-        """The slots that the reading is of, and the terms it was rated under."""
-        terms = Terms(
-            id=self.terms_id,
-            starts_on=self.starts_on,
-            commit=self.commit,
-            base_price=self.base_price,
-            overage_price=self.overage_price,
-            aggregation=self.aggregation,
-        )
-        return Segment(terms=terms, from_slot=self.from_slot, to_slot=self.to_slot)
+    def measured(self, terms: Mapping[int, Terms]) -> list[Measured]:
+        """The parts, each under its terms."""
+        return [
+            Measured(
+                segment=Segment(
+                    terms=terms[part["terms_id"]],
+                    from_slot=part["from_slot"],
+                    to_slot=part["to_slot"],
+                    fraction=Fraction(part["fraction"]),
+                    pauses=tuple((start, end) for start, end in part["pauses"]),
+                ),
+                quantity=Decimal(part["quantity"]),
+                as_of_slot=part["as_of_slot"],
+            )
+            for part in self.segments
+        ]
 
 
 async def clients(conn: Connection) -> list[int]:
-    """Ids of all enabled clients."""
+    """Ids of all clients with a bucket."""
     return [client for (client,) in await (await conn.execute(_Q["clients"])).fetchall()]
 
 
 async def open_readings(conn: Connection, client_id: int, *, now: datetime) -> list[OpenReading]:
-    """Readings of the client's enabled buckets whose period contains ``now``."""
+    """Readings of the client's buckets whose period contains ``now``."""
     return await fetch_all(conn, OpenReading, _Q["open_readings"], {"client_id": client_id, "now": now})
+
+
+async def terms(conn: Connection, client_id: int) -> dict[int, Terms]:
+    """All terms of the client's buckets, by id."""
+    return {t.id: t for t in await fetch_all(conn, Terms, _Q["terms"], {"client_id": client_id})}
 
 
 async def save(
@@ -89,7 +93,7 @@ async def save(
             "bucket_id": reading.bucket_id,
             "period_start": reading.period_start.isoformat(),
             "period_end": reading.period_end.isoformat(),
-            "aggregation": reading.segment.terms.aggregation.value,
+            "aggregation": reading.aggregation,
             "current_quantity": str(reading.quantity),
             "projected_quantity": str(projection.quantity),
             "currency": reading.currency,

@@ -1,9 +1,11 @@
 """What buckets cost in their periods, and what they are expected to."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum
+from typing import Any
 
 import sql
 from aggregator.store.database import fetch_all
@@ -54,6 +56,7 @@ class ReadingRow:
     symbol: str
     kind: str
     aggregation: str
+    percentile: Decimal | None
     period_start: datetime
     period_end: datetime
     quantity: Decimal
@@ -63,7 +66,13 @@ class ReadingRow:
     used: Decimal
     buffer: Decimal
     overage: Decimal
+    limit_amount: Decimal
     cost: Decimal
+    measured: int
+    absent: int
+    gap: int
+    spread: int
+    segments: Sequence[Mapping[str, Any]]
     cutoff: datetime
     as_of_slot: int
     finalised_at: datetime | None

@@ -81,4 +81,4 @@ group by slot, r.agent_id
 select sum(cardinality(series))::bigint, (select count(*) from bucket) from slot_60
 
 -- name: settle
-vacuum (analyze)
+analyze

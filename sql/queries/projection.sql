@@ -1,20 +1,35 @@
 -- Projections: the readings of open periods, and what they will be at the end.
 
 -- name: clients
-select id from client where enabled order by id
+-- All that have a bucket: terms say how long it is billed, not whether it is enabled.
+select id from client c where exists (select from bucket b where b.client_id = c.id) order by id
 
 -- name: open_readings
--- Readings of the client's open period with the terms that rated them.
-select r.bucket_id, r.period_start, r.period_end, r.from_slot, r.to_slot, r.as_of_slot, r.quantity,
-       u.kind, u.divisor, u.per, u.precision, u.slot_minutes,
-       t.id as terms_id, t.starts_on, r.commit, t.base_price, t.overage_price, r.aggregation,
-       r.currency, c.currency_digits
+-- Readings of the client's open period, with the parts that they were rated in.
+select r.bucket_id, r.period_start, r.period_end, r.quantity, r.aggregation, r.segments, r.currency,
+       coalesce(
+           (
+               select y.currency_digits
+               from client_cycle y
+               where y.client_id = c.id and y.currency = r.currency
+               order by y.ended_on desc
+               limit 1
+           ),
+           c.currency_digits
+       ) as currency_digits,
+       u.kind, u.divisor, u.per, u.precision, u.slot_minutes
 from client c
 join bucket b on b.client_id = c.id
 join unit_type u on u.id = b.unit_type_id
 join billing_reading r on r.bucket_id = b.id and r.period_start <= %(now)s and r.period_end > %(now)s
-join bucket_terms t on t.id = r.terms_id
-where c.id = %(client_id)s and b.enabled
+where c.id = %(client_id)s and r.segments <> '[]'
+
+-- name: terms
+select t.id, t.starts_on, t.ends_on, t.commit, t.base_price, t.overage_price, t.aggregation, t.percentile, t.package,
+       t.minimum, t.maximum, t.tiers, t.gap_hold, t.prorate
+from bucket_terms t
+join bucket b on b.id = t.bucket_id
+where b.client_id = %(client_id)s
 
 -- name: save
 insert into projection (

@@ -46,7 +46,8 @@ select (select count(*) from matching) as total,
 -- name: rows
 select r.bucket_id << 32 | r.from_slot as id, r.bucket_id, b.name as bucket_name, b.client_id, c.name as client_name,
        t.name as source_type, u.name as unit_type, u.symbol, u.kind, r.aggregation, r.period_start, r.period_end,
-       r.quantity, r.commit, r.overage_units, r.currency, r.used, r.buffer, r.overage, r.cost,
+       r.percentile, r.quantity, r.commit, r.overage_units, r.currency, r.used, r.buffer, r.overage, r.limit_amount, r.cost,
+       r.measured, r.absent, r.gap, r.spread, r.segments,
        r.cutoff, r.as_of_slot, r.finalised_at
 from unnest(%(ids)s::bigint[]) as wanted (id)
 join billing_reading r on r.bucket_id = wanted.id >> 32 and r.from_slot = wanted.id & 4294967295

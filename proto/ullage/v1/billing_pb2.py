@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from ullage.v1 import types_pb2 as ullage_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17ullage/v1/billing.proto\x12\tullage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15ullage/v1/types.proto\"\xa9\x04\n\x07Reading\x12\x11\n\tbucket_id\x18\x01 \x01(\x03\x12\x13\n\x0b\x62ucket_name\x18\x02 \x01(\t\x12\x11\n\tclient_id\x18\x03 \x01(\x03\x12\x13\n\x0b\x63lient_name\x18\x04 \x01(\t\x12\x13\n\x0bsource_type\x18\x05 \x01(\t\x12\x11\n\tunit_type\x18\x06 \x01(\t\x12\x0e\n\x06symbol\x18\x07 \x01(\t\x12\x13\n\x0b\x61ggregation\x18\x08 \x01(\t\x12\x30\n\x0cperiod_start\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nperiod_end\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x05state\x18\x0b \x01(\x0e\x32\x16.ullage.v1.PeriodState\x12\x10\n\x08quantity\x18\x0c \x01(\t\x12\x0e\n\x06\x63ommit\x18\r \x01(\t\x12\x15\n\roverage_units\x18\x0e \x01(\t\x12\x10\n\x08\x63urrency\x18\x0f \x01(\t\x12\x0c\n\x04used\x18\x10 \x01(\t\x12\x0e\n\x06\x62uffer\x18\x11 \x01(\t\x12\x0f\n\x07overage\x18\x12 \x01(\t\x12\x0c\n\x04\x63ost\x18\x13 \x01(\t\x12*\n\x06\x63utoff\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61s_of\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11percent_of_commit\x18\x16 \x01(\t\"\x88\x01\n\x13ListReadingsRequest\x12$\n\x04page\x18\x01 \x01(\x0b\x32\x16.ullage.v1.PageRequest\x12\x11\n\tclient_id\x18\x02 \x01(\x03\x12\x11\n\tbucket_id\x18\x03 \x01(\x03\x12%\n\x05state\x18\x04 \x01(\x0e\x32\x16.ullage.v1.PeriodState\"\\\n\x11ListReadingsReply\x12$\n\x08readings\x18\x01 \x03(\x0b\x32\x12.ullage.v1.Reading\x12!\n\x04page\x18\x02 \x01(\x0b\x32\x13.ullage.v1.PageInfo\"\x8f\x03\n\nProjection\x12\x11\n\tbucket_id\x18\x01 \x01(\x03\x12\x13\n\x0b\x62ucket_name\x18\x02 \x01(\t\x12\x11\n\tclient_id\x18\x03 \x01(\x03\x12\x13\n\x0b\x63lient_name\x18\x04 \x01(\t\x12\x11\n\tunit_type\x18\x05 \x01(\t\x12\x0e\n\x06symbol\x18\x06 \x01(\t\x12\x30\n\x0cperiod_start\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nperiod_end\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x63urrent_quantity\x18\t \x01(\t\x12\x1a\n\x12projected_quantity\x18\n \x01(\t\x12\x10\n\x08\x63urrency\x18\x0b \x01(\t\x12\x16\n\x0eprojected_cost\x18\x0c \x01(\t\x12\x19\n\x11percent_of_commit\x18\r \x01(\t\x12\x31\n\rcalculated_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Q\n\x16ListProjectionsRequest\x12$\n\x04page\x18\x01 \x01(\x0b\x32\x16.ullage.v1.PageRequest\x12\x11\n\tclient_id\x18\x02 \x01(\x03\"e\n\x14ListProjectionsReply\x12*\n\x0bprojections\x18\x01 \x03(\x0b\x32\x15.ullage.v1.Projection\x12!\n\x04page\x18\x02 \x01(\x0b\x32\x13.ullage.v1.PageInfo\" \n\x11RunBillingRequest\x12\x0b\n\x03\x61ll\x18\x01 \x01(\x08\"\x16\n\x14RunProjectionRequest\"\xe6\x01\n\x03Run\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0b\n\x03job\x18\x02 \x01(\t\x12.\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05state\x18\x05 \x01(\t\x12*\n\x06\x63ounts\x18\x06 \x03(\x0b\x32\x1a.ullage.v1.Run.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01*v\n\x0bPeriodState\x12\x1c\n\x18PERIOD_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11PERIOD_STATE_OPEN\x10\x01\x12\x16\n\x12PERIOD_STATE_ENDED\x10\x02\x12\x1a\n\x16PERIOD_STATE_FINALISED\x10\x03\x32\xac\x02\n\x07\x42illing\x12L\n\x0cListReadings\x12\x1e.ullage.v1.ListReadingsRequest\x1a\x1c.ullage.v1.ListReadingsReply\x12U\n\x0fListProjections\x12!.ullage.v1.ListProjectionsRequest\x1a\x1f.ullage.v1.ListProjectionsReply\x12:\n\nRunBilling\x12\x1c.ullage.v1.RunBillingRequest\x1a\x0e.ullage.v1.Run\x12@\n\rRunProjection\x12\x1f.ullage.v1.RunProjectionRequest\x1a\x0e.ullage.v1.Runb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17ullage/v1/billing.proto\x12\tullage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15ullage/v1/types.proto\"\x8c\x05\n\x07Reading\x12\x11\n\tbucket_id\x18\x01 \x01(\x03\x12\x13\n\x0b\x62ucket_name\x18\x02 \x01(\t\x12\x11\n\tclient_id\x18\x03 \x01(\x03\x12\x13\n\x0b\x63lient_name\x18\x04 \x01(\t\x12\x13\n\x0bsource_type\x18\x05 \x01(\t\x12\x11\n\tunit_type\x18\x06 \x01(\t\x12\x0e\n\x06symbol\x18\x07 \x01(\t\x12\x13\n\x0b\x61ggregation\x18\x08 \x01(\t\x12\x30\n\x0cperiod_start\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nperiod_end\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x05state\x18\x0b \x01(\x0e\x32\x16.ullage.v1.PeriodState\x12\x10\n\x08quantity\x18\x0c \x01(\t\x12\x0e\n\x06\x63ommit\x18\r \x01(\t\x12\x15\n\roverage_units\x18\x0e \x01(\t\x12\x10\n\x08\x63urrency\x18\x0f \x01(\t\x12\x0c\n\x04used\x18\x10 \x01(\t\x12\x0e\n\x06\x62uffer\x18\x11 \x01(\t\x12\x0f\n\x07overage\x18\x12 \x01(\t\x12\x0c\n\x04\x63ost\x18\x13 \x01(\t\x12*\n\x06\x63utoff\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61s_of\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11percent_of_commit\x18\x16 \x01(\t\x12\r\n\x05limit\x18\x17 \x01(\t\x12%\n\x08\x63overage\x18\x18 \x01(\x0b\x32\x13.ullage.v1.Coverage\x12+\n\x08segments\x18\x19 \x03(\x0b\x32\x19.ullage.v1.ReadingSegment\"Z\n\x08\x43overage\x12\x0f\n\x07percent\x18\x01 \x01(\t\x12\x10\n\x08measured\x18\x02 \x01(\x04\x12\x0e\n\x06\x61\x62sent\x18\x03 \x01(\x04\x12\x0b\n\x03gap\x18\x04 \x01(\x04\x12\x0e\n\x06spread\x18\x05 \x01(\x04\"\xbc\x02\n\x0eReadingSegment\x12\x10\n\x08terms_id\x18\x01 \x01(\x03\x12-\n\tstarts_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x66raction\x18\x04 \x01(\t\x12\x10\n\x08quantity\x18\x05 \x01(\t\x12\x0e\n\x06\x63ommit\x18\x06 \x01(\t\x12\x15\n\roverage_units\x18\x07 \x01(\t\x12\x0c\n\x04used\x18\x08 \x01(\t\x12\x0e\n\x06\x62uffer\x18\t \x01(\t\x12\x0f\n\x07overage\x18\n \x01(\t\x12\r\n\x05limit\x18\x0b \x01(\t\x12\x0c\n\x04\x63ost\x18\x0c \x01(\t\x12%\n\x08\x63overage\x18\r \x01(\x0b\x32\x13.ullage.v1.Coverage\"\x88\x01\n\x13ListReadingsRequest\x12$\n\x04page\x18\x01 \x01(\x0b\x32\x16.ullage.v1.PageRequest\x12\x11\n\tclient_id\x18\x02 \x01(\x03\x12\x11\n\tbucket_id\x18\x03 \x01(\x03\x12%\n\x05state\x18\x04 \x01(\x0e\x32\x16.ullage.v1.PeriodState\"\\\n\x11ListReadingsReply\x12$\n\x08readings\x18\x01 \x03(\x0b\x32\x12.ullage.v1.Reading\x12!\n\x04page\x18\x02 \x01(\x0b\x32\x13.ullage.v1.PageInfo\"\x8f\x03\n\nProjection\x12\x11\n\tbucket_id\x18\x01 \x01(\x03\x12\x13\n\x0b\x62ucket_name\x18\x02 \x01(\t\x12\x11\n\tclient_id\x18\x03 \x01(\x03\x12\x13\n\x0b\x63lient_name\x18\x04 \x01(\t\x12\x11\n\tunit_type\x18\x05 \x01(\t\x12\x0e\n\x06symbol\x18\x06 \x01(\t\x12\x30\n\x0cperiod_start\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nperiod_end\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x63urrent_quantity\x18\t \x01(\t\x12\x1a\n\x12projected_quantity\x18\n \x01(\t\x12\x10\n\x08\x63urrency\x18\x0b \x01(\t\x12\x16\n\x0eprojected_cost\x18\x0c \x01(\t\x12\x19\n\x11percent_of_commit\x18\r \x01(\t\x12\x31\n\rcalculated_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Q\n\x16ListProjectionsRequest\x12$\n\x04page\x18\x01 \x01(\x0b\x32\x16.ullage.v1.PageRequest\x12\x11\n\tclient_id\x18\x02 \x01(\x03\"e\n\x14ListProjectionsReply\x12*\n\x0bprojections\x18\x01 \x03(\x0b\x32\x15.ullage.v1.Projection\x12!\n\x04page\x18\x02 \x01(\x0b\x32\x13.ullage.v1.PageInfo\" \n\x11RunBillingRequest\x12\x0b\n\x03\x61ll\x18\x01 \x01(\x08\"\x16\n\x14RunProjectionRequest\"\xe6\x01\n\x03Run\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0b\n\x03job\x18\x02 \x01(\t\x12.\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05state\x18\x05 \x01(\t\x12*\n\x06\x63ounts\x18\x06 \x03(\x0b\x32\x1a.ullage.v1.Run.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01*v\n\x0bPeriodState\x12\x1c\n\x18PERIOD_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11PERIOD_STATE_OPEN\x10\x01\x12\x16\n\x12PERIOD_STATE_ENDED\x10\x02\x12\x1a\n\x16PERIOD_STATE_FINALISED\x10\x03\x32\xac\x02\n\x07\x42illing\x12L\n\x0cListReadings\x12\x1e.ullage.v1.ListReadingsRequest\x1a\x1c.ullage.v1.ListReadingsReply\x12U\n\x0fListProjections\x12!.ullage.v1.ListProjectionsRequest\x1a\x1f.ullage.v1.ListProjectionsReply\x12:\n\nRunBilling\x12\x1c.ullage.v1.RunBillingRequest\x1a\x0e.ullage.v1.Run\x12@\n\rRunProjection\x12\x1f.ullage.v1.RunProjectionRequest\x1a\x0e.ullage.v1.Runb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,28 +35,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RUN_COUNTSENTRY']._loaded_options = None
   _globals['_RUN_COUNTSENTRY']._serialized_options = b'8\001'
-  _globals['_PERIODSTATE']._serialized_start=1762
-  _globals['_PERIODSTATE']._serialized_end=1880
+  _globals['_PERIODSTATE']._serialized_start=2272
+  _globals['_PERIODSTATE']._serialized_end=2390
   _globals['_READING']._serialized_start=95
-  _globals['_READING']._serialized_end=648
-  _globals['_LISTREADINGSREQUEST']._serialized_start=651
-  _globals['_LISTREADINGSREQUEST']._serialized_end=787
-  _globals['_LISTREADINGSREPLY']._serialized_start=789
-  _globals['_LISTREADINGSREPLY']._serialized_end=881
-  _globals['_PROJECTION']._serialized_start=884
-  _globals['_PROJECTION']._serialized_end=1283
-  _globals['_LISTPROJECTIONSREQUEST']._serialized_start=1285
-  _globals['_LISTPROJECTIONSREQUEST']._serialized_end=1366
-  _globals['_LISTPROJECTIONSREPLY']._serialized_start=1368
-  _globals['_LISTPROJECTIONSREPLY']._serialized_end=1469
-  _globals['_RUNBILLINGREQUEST']._serialized_start=1471
-  _globals['_RUNBILLINGREQUEST']._serialized_end=1503
-  _globals['_RUNPROJECTIONREQUEST']._serialized_start=1505
-  _globals['_RUNPROJECTIONREQUEST']._serialized_end=1527
-  _globals['_RUN']._serialized_start=1530
-  _globals['_RUN']._serialized_end=1760
-  _globals['_RUN_COUNTSENTRY']._serialized_start=1715
-  _globals['_RUN_COUNTSENTRY']._serialized_end=1760
-  _globals['_BILLING']._serialized_start=1883
-  _globals['_BILLING']._serialized_end=2183
+  _globals['_READING']._serialized_end=747
+  _globals['_COVERAGE']._serialized_start=749
+  _globals['_COVERAGE']._serialized_end=839
+  _globals['_READINGSEGMENT']._serialized_start=842
+  _globals['_READINGSEGMENT']._serialized_end=1158
+  _globals['_LISTREADINGSREQUEST']._serialized_start=1161
+  _globals['_LISTREADINGSREQUEST']._serialized_end=1297
+  _globals['_LISTREADINGSREPLY']._serialized_start=1299
+  _globals['_LISTREADINGSREPLY']._serialized_end=1391
+  _globals['_PROJECTION']._serialized_start=1394
+  _globals['_PROJECTION']._serialized_end=1793
+  _globals['_LISTPROJECTIONSREQUEST']._serialized_start=1795
+  _globals['_LISTPROJECTIONSREQUEST']._serialized_end=1876
+  _globals['_LISTPROJECTIONSREPLY']._serialized_start=1878
+  _globals['_LISTPROJECTIONSREPLY']._serialized_end=1979
+  _globals['_RUNBILLINGREQUEST']._serialized_start=1981
+  _globals['_RUNBILLINGREQUEST']._serialized_end=2013
+  _globals['_RUNPROJECTIONREQUEST']._serialized_start=2015
+  _globals['_RUNPROJECTIONREQUEST']._serialized_end=2037
+  _globals['_RUN']._serialized_start=2040
+  _globals['_RUN']._serialized_end=2270
+  _globals['_RUN_COUNTSENTRY']._serialized_start=2225
+  _globals['_RUN_COUNTSENTRY']._serialized_end=2270
+  _globals['_BILLING']._serialized_start=2393
+  _globals['_BILLING']._serialized_end=2693
 # @@protoc_insertion_point(module_scope)

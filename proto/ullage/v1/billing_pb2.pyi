@@ -46,7 +46,7 @@ Global___PeriodState: _TypeAlias = PeriodState  # noqa: Y015
 
 @_typing.final
 class Reading(_message.Message):
-    """The result for one bucket and one period. used + buffer + overage = cost."""
+    """The result for one bucket and one period. used + buffer + overage + limit = cost."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -72,6 +72,9 @@ class Reading(_message.Message):
     CUTOFF_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
     PERCENT_OF_COMMIT_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    COVERAGE_FIELD_NUMBER: _builtins.int
+    SEGMENTS_FIELD_NUMBER: _builtins.int
     bucket_id: _builtins.int
     bucket_name: _builtins.str
     client_id: _builtins.int
@@ -92,6 +95,8 @@ class Reading(_message.Message):
     cost: _builtins.str
     percent_of_commit: _builtins.str
     """Empty without a commit."""
+    limit: _builtins.str
+    """Decimal: what was added to reach the minimum or, below zero, cut at the maximum."""
     @_builtins.property
     def period_start(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -103,6 +108,12 @@ class Reading(_message.Message):
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """End of the last slot that counts."""
+
+    @_builtins.property
+    def coverage(self) -> Global___Coverage: ...
+    @_builtins.property
+    def segments(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReadingSegment]:
+        """What the period was cut into, oldest first; of a bucket that is not prorated, one."""
 
     def __init__(
         self,
@@ -129,14 +140,116 @@ class Reading(_message.Message):
         cutoff: _timestamp_pb2.Timestamp | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
         percent_of_commit: _builtins.str = ...,
+        limit: _builtins.str = ...,
+        coverage: Global___Coverage | None = ...,
+        segments: _abc.Iterable[Global___ReadingSegment] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "cutoff", b"cutoff", "period_end", b"period_end", "period_start", b"period_start"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "coverage", b"coverage", "cutoff", b"cutoff", "period_end", b"period_end", "period_start", b"period_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation", b"aggregation", "as_of", b"as_of", "bucket_id", b"bucket_id", "bucket_name", b"bucket_name", "buffer", b"buffer", "client_id", b"client_id", "client_name", b"client_name", "commit", b"commit", "cost", b"cost", "currency", b"currency", "cutoff", b"cutoff", "overage", b"overage", "overage_units", b"overage_units", "percent_of_commit", b"percent_of_commit", "period_end", b"period_end", "period_start", b"period_start", "quantity", b"quantity", "source_type", b"source_type", "state", b"state", "symbol", b"symbol", "unit_type", b"unit_type", "used", b"used"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation", b"aggregation", "as_of", b"as_of", "bucket_id", b"bucket_id", "bucket_name", b"bucket_name", "buffer", b"buffer", "client_id", b"client_id", "client_name", b"client_name", "commit", b"commit", "cost", b"cost", "coverage", b"coverage", "currency", b"currency", "cutoff", b"cutoff", "limit", b"limit", "overage", b"overage", "overage_units", b"overage_units", "percent_of_commit", b"percent_of_commit", "period_end", b"period_end", "period_start", b"period_start", "quantity", b"quantity", "segments", b"segments", "source_type", b"source_type", "state", b"state", "symbol", b"symbol", "unit_type", b"unit_type", "used", b"used"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Reading: _TypeAlias = Reading  # noqa: Y015
+
+@_typing.final
+class Coverage(_message.Message):
+    """What is known of (slot, series) pairs bound in slots that have ended, from each series' first reading on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERCENT_FIELD_NUMBER: _builtins.int
+    MEASURED_FIELD_NUMBER: _builtins.int
+    ABSENT_FIELD_NUMBER: _builtins.int
+    GAP_FIELD_NUMBER: _builtins.int
+    SPREAD_FIELD_NUMBER: _builtins.int
+    percent: _builtins.str
+    """Per cent of what is known, measured or absent; empty where there was nothing to be measured."""
+    measured: _builtins.int
+    absent: _builtins.int
+    """Asked for and not there: worth 0."""
+    gap: _builtins.int
+    """Nothing is known: worth 0 or, of a level, held for some slots."""
+    spread: _builtins.int
+    """Measured ones that hold only a share of what a counter caught up later."""
+    def __init__(
+        self,
+        *,
+        percent: _builtins.str = ...,
+        measured: _builtins.int = ...,
+        absent: _builtins.int = ...,
+        gap: _builtins.int = ...,
+        spread: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent", b"absent", "gap", b"gap", "measured", b"measured", "percent", b"percent", "spread", b"spread"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Coverage: _TypeAlias = Coverage  # noqa: Y015
+
+@_typing.final
+class ReadingSegment(_message.Message):
+    """A part of a period that was rated alone under one row of terms. used + buffer + overage + limit = cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TERMS_ID_FIELD_NUMBER: _builtins.int
+    STARTS_AT_FIELD_NUMBER: _builtins.int
+    ENDS_AT_FIELD_NUMBER: _builtins.int
+    FRACTION_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    COMMIT_FIELD_NUMBER: _builtins.int
+    OVERAGE_UNITS_FIELD_NUMBER: _builtins.int
+    USED_FIELD_NUMBER: _builtins.int
+    BUFFER_FIELD_NUMBER: _builtins.int
+    OVERAGE_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    COVERAGE_FIELD_NUMBER: _builtins.int
+    terms_id: _builtins.int
+    fraction: _builtins.str
+    """Its days ÷ days of the full period, such as "8/15"; "1" where nothing is prorated."""
+    quantity: _builtins.str
+    """Decimals; the commit is the one that the quantity was compared with."""
+    commit: _builtins.str
+    overage_units: _builtins.str
+    used: _builtins.str
+    buffer: _builtins.str
+    overage: _builtins.str
+    limit: _builtins.str
+    cost: _builtins.str
+    @_builtins.property
+    def starts_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def ends_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def coverage(self) -> Global___Coverage: ...
+    def __init__(
+        self,
+        *,
+        terms_id: _builtins.int = ...,
+        starts_at: _timestamp_pb2.Timestamp | None = ...,
+        ends_at: _timestamp_pb2.Timestamp | None = ...,
+        fraction: _builtins.str = ...,
+        quantity: _builtins.str = ...,
+        commit: _builtins.str = ...,
+        overage_units: _builtins.str = ...,
+        used: _builtins.str = ...,
+        buffer: _builtins.str = ...,
+        overage: _builtins.str = ...,
+        limit: _builtins.str = ...,
+        cost: _builtins.str = ...,
+        coverage: Global___Coverage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "ends_at", b"ends_at", "starts_at", b"starts_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buffer", b"buffer", "commit", b"commit", "cost", b"cost", "coverage", b"coverage", "ends_at", b"ends_at", "fraction", b"fraction", "limit", b"limit", "overage", b"overage", "overage_units", b"overage_units", "quantity", b"quantity", "starts_at", b"starts_at", "terms_id", b"terms_id", "used", b"used"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadingSegment: _TypeAlias = ReadingSegment  # noqa: Y015
 
 @_typing.final
 class ListReadingsRequest(_message.Message):

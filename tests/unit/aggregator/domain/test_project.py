@@ -1,11 +1,13 @@
 """The run rate of an open period."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 
-from aggregator.domain.project import Projection, project
+from aggregator.domain.project import Measured, Projection, project
 from aggregator.domain.quantity import Unit
 from aggregator.domain.terms import Aggregation, Segment, Terms
 
@@ -26,9 +28,13 @@ def segment(aggregation: Aggregation, *, commit: str = "100") -> Segment:
 
 def at_a_third(aggregation: Aggregation, quantity: str, *, commit: str = "100") -> Projection | None:
     return project(
-        segment(aggregation, commit=commit),
-        quantity=Decimal(quantity),
-        as_of_slot=1200 + 10 * 12,
+        [
+            Measured(
+                segment=segment(aggregation, commit=commit),
+                quantity=Decimal(quantity),
+                as_of_slot=1200 + 10 * 12,
+            )
+        ],
         unit=UNIT,
         currency_digits=2,
     )
@@ -64,14 +70,36 @@ def test_without_a_commit_there_is_no_per_cent() -> None:
 
 def test_nothing_elapsed_is_no_projection() -> None:
     found = project(
-        segment(Aggregation.SUM), quantity=Decimal(0), as_of_slot=1200, unit=UNIT, currency_digits=2
+        [Measured(segment=segment(Aggregation.SUM), quantity=Decimal(0), as_of_slot=1200)],
+        unit=UNIT,
+        currency_digits=2,
     )
     assert found is None
 
 
 def test_at_the_end_the_projection_is_the_quantity() -> None:
     found = project(
-        segment(Aggregation.SUM), quantity=Decimal("77.7"), as_of_slot=1560, unit=UNIT, currency_digits=2
+        [Measured(segment=segment(Aggregation.SUM), quantity=Decimal("77.7"), as_of_slot=1560)],
+        unit=UNIT,
+        currency_digits=2,
     )
     assert found is not None
     assert found.quantity == Decimal("77.7")
+
+
+def test_a_segment_that_has_not_begun_goes_on_as_the_one_before() -> None:
+    first = replace(segment(Aggregation.SUM), to_slot=1200 + 15 * 12, fraction=Fraction(1, 2))
+    second = replace(
+        segment(Aggregation.SUM), from_slot=first.to_slot, to_slot=1200 + 30 * 12, fraction=Fraction(1, 2)
+    )
+    found = project(
+        [
+            Measured(segment=first, quantity=Decimal(40), as_of_slot=1200 + 10 * 12),
+            Measured(segment=second, quantity=Decimal(0), as_of_slot=second.from_slot),
+        ],
+        unit=UNIT,
+        currency_digits=2,
+    )
+    assert found == Projection(
+        quantity=Decimal("120.0000"), cost=Decimal("140.00"), percent_of_commit=Decimal("120.00")
+    )
