@@ -91,6 +91,27 @@ def bench_billing(dsn_file: Path | None, scales: str, buckets: int, series: int,
     click.echo(json.dumps(measure(_dsn(dsn_file), size, _scales(scales))))
 
 
+@bench.command("queries")
+@_dsn_option
+@_scales_option
+@click.option(
+    "--assets", type=click.IntRange(100, 2_000_000), default=100_000, show_default=True, help="At 1×."
+)
+@click.option("--repeats", type=click.IntRange(1, 1_000), default=20, show_default=True, help="Of each call.")
+def bench_queries(dsn_file: Path | None, scales: str, assets: int, repeats: int) -> None:
+    """Measure lists, dashboard, suggestions, dry runs and rebinding on a large world.
+
+    \b
+    Example (a table on standard error, JSON on standard output):
+      ullage-aggregator bench queries --dsn-file dsn --assets 25000 --scales 1,4
+    """
+    from aggregator.bench.queries import Size, measure, table
+
+    report = measure(_dsn(dsn_file), Size(assets=assets, repeats=repeats), _scales(scales))
+    click.echo(table(report), err=True)
+    click.echo(json.dumps(report))
+
+
 def _dsn(file: Path | None) -> str | None:
     return file.read_text("utf-8").strip() if file else None
 
