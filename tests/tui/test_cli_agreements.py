@@ -126,9 +126,11 @@ async def test_buckets_are_reviewed_and_switched_many_at_a_time(
     ullage: Command, aggregator: Scripted
 ) -> None:
     answers = aggregator.script.answers
-    answers["ReviewBuckets"] = answers["SetBucketsEnabled"] = asset_acts_pb2.ActReply(changed=2)
+    answers["ReviewBuckets"] = answers["SetBucketsEnabled"] = asset_acts_pb2.ActReply(
+        changed=2, audit_group=8
+    )
     reviewed = await ullage("buckets", "review", "1", "2")
-    assert reviewed.err == "2 of 2 buckets changed.\n"
+    assert reviewed.err == "2 of 2 buckets changed.\nWhat it was before: ullage audit show 8\n"
     assert (await ullage("buckets", "disable", "1", "2", "--on", "2026-12-01")).code == 0
     assert (await ullage("buckets", "enable", "1")).code == 0
     off, on = aggregator.asked(agreements_pb2.SetBucketsEnabledRequest)

@@ -32,7 +32,7 @@ async def test_a_file_is_sent_whole_as_it_is(
     assert "Would be: 2 created, 0 changed, 1 as they were." in dry.err
     done = await ullage(*place.split(), "import", "-", "--format", "json", stdin=FILE.decode())
     assert (done.json["created"], done.json["audit_group"]) == (2, 8)
-    assert "ullage audit undo 8" in done.err
+    assert "ullage audit show 8" in done.err
     first, second = aggregator.asked(exchange_pb2.ImportRequest)
     assert (first.table, first.dry_run, first.file) == (table, True, b"\xef\xbb\xbf" + FILE)
     assert (second.dry_run, second.file) == (False, FILE)

@@ -1,17 +1,20 @@
 """With and without a terminal: no escape into a pipe, and no program left behind on a terminal that is gone."""
 
 import asyncio
+import fcntl
 import os
 import pty
 import signal
 import subprocess
 import sys
 import termios
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.tui.scripted import Scripted
+from ullage.v1 import asset_acts_pb2
 
 ENDS_WITHIN_SECONDS = 10.0
 
@@ -99,3 +102,34 @@ async def test_a_hangup_ends_the_program(aggregator: Scripted, tmp_path: Path) -
     process.send_signal(signal.SIGHUP)
     assert await asyncio.wait_for(process.wait(), ENDS_WITHIN_SECONDS) == -signal.SIGHUP
     os.close(controller)
+
+
+@pytest.mark.parametrize(("answer", "code", "acts"), [(b"y\n", 0, 1), (b"\n", 130, 0), (b"\x03", 130, 0)])
+async def test_what_filters_found_is_asked_about_on_a_terminal(
+    aggregator: Scripted, tmp_path: Path, answer: bytes, code: int, acts: int
+) -> None:
+    controller, terminal = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tui", "assets", "ack", "--new"),
+        stdin=terminal,
+        stdout=subprocess.DEVNULL,
+        stderr=terminal,
+        env=environment(aggregator, tmp_path, "xterm-256color"),
+        # The terminal is its own, so that Ctrl+C on it is a signal to it.
+        preexec_fn=partial(_take, terminal),
+    )
+    os.close(terminal)
+    seen = b""
+    while b"[y/N]" not in seen:
+        seen += await asyncio.to_thread(os.read, controller, 65536)
+    assert b"Acknowledge 5 assets?" in seen
+    os.write(controller, answer)
+    assert await asyncio.wait_for(process.wait(), ENDS_WITHIN_SECONDS) == code
+    os.close(controller)
+    assert len(aggregator.asked(asset_acts_pb2.AcknowledgeAssetsRequest)) == acts
+
+
+def _take(terminal: int) -> None:
+    """In a new process: the terminal becomes the one that controls it."""
+    os.setsid()
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)

@@ -72,7 +72,7 @@ def _import(table: exchange_pb2.Table.ValueType, path: str, *, dry_run: bool, fo
     say(counts)
     consequences(reply.preview)
     if reply.audit_group:
-        say(f"To take it back: ullage audit undo {reply.audit_group}")
+        say(f"What it was before: ullage audit show {reply.audit_group}")
 
 
 def _report(reply: exchange_pb2.ImportReply, path: str, *, dry_run: bool, form: str) -> None:

@@ -117,7 +117,9 @@ def acted(reply: Acted, asked: int, noun: str, form: str, *, dry_run: bool) -> N
     say(f"{reply.changed:,} of {plural(asked, noun)} changed.")
     consequences(reply.preview)
     if group:
-        say(f"To take it back: ullage audit undo {group}")
+        # What agreements say is money and never undone; the audit still tells what it was.
+        way = f"To take it back: ullage audit undo {group}" if noun == "asset" else ""
+        say(way or f"What it was before: ullage audit show {group}")
 
 
 def consequences(preview: types_pb2.Preview) -> None:
