@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -46,7 +47,7 @@ async def test_a_change_of_cycle_bills_the_same_usage_by_the_new_periods(db: Dat
         date(2026, 3, 29),
     ]
     assert sum(one["cost"] for one in after) == sum(one["cost"] for one in before) > 0
-    for one, following in zip(after, after[1:], strict=False):
+    for one, following in pairwise(after):
         assert (one["period_end"], one["to_slot"]) == (following["period_start"], following["from_slot"])
 
 

@@ -1,5 +1,6 @@
 """Clients change, end, go on and are forgotten; what cannot be is refused by field and leaves nothing behind."""
 
+import asyncio
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 
 from aggregator.actions.rebind import rebind
+from aggregator.actions.set_client_enabled import set_client_enabled
+from aggregator.actions.update_client import client_change, update_client
 from aggregator.domain.period import Calendar
 from aggregator.errors import Conflict, Invalid, NotFound
 from aggregator.rpc.inventory import InventoryService
@@ -339,6 +342,26 @@ async def test_a_disabled_clients_assets_stay_bound_up_to_the_day(
     await rebind(db)
     ends = (datetime.combine(today, datetime.min.time(), UTC) - 9 * DAY).timestamp() // 300
     assert await world.one("select to_slot from binding") == (ends,)
+
+
+async def test_two_changes_of_cycle_at_once_leave_one_calendar(
+    world: World, db: Database, today: date
+) -> None:
+    client = await world.client("acme")
+    changes = [client_change(cycle_count=count) for count in (2, 3, 4, 6)]
+    await asyncio.gather(*(update_client(db, client, change) for change in changes))
+    calendar = await calendar_of(db, client)
+    assert [era.until for era in calendar.eras] == [first_of_next_month(today), None]
+    assert calendar.eras[1].cycle.count in {2, 3, 4, 6}
+
+
+async def test_a_client_disabled_twice_at_once_is_disabled_once(world: World, db: Database) -> None:
+    client = await world.client("acme")
+    await world.bucket(client)
+    done = await asyncio.gather(
+        *(set_client_enabled(db, client, enabled=False) for _ in range(3)), return_exceptions=True
+    )
+    assert sum(isinstance(one, Conflict) for one in done) == 2
 
 
 async def test_an_erased_client_is_forgotten_and_its_figures_stay(
