@@ -4,81 +4,19 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
 from aggregator.actions.acknowledge_assets import acknowledge_assets, describe_assets
-from aggregator.actions.asset_act import ASSETS_MAX
 from aggregator.actions.assign_assets import assign_assets, release_assets
-from aggregator.actions.bind_assets import Times, bind_assets, unbind_assets
+from aggregator.actions.bind_assets import bind_assets
 from aggregator.actions.rebind import rebind
 from aggregator.actions.set_assets_enabled import disregard_assets, restore_assets, set_assets_enabled
 from aggregator.domain.slot import OPEN_SLOT, slot_of, slot_start
 from aggregator.errors import Conflict, Invalid, NotFound
 from aggregator.store.database import Database
-from tests.builders import World
 from tests.rollup_world import Conn, opened
-
-NOVEMBER = datetime(2026, 11, 1, tzinfo=UTC)
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-DAY = timedelta(days=1)
-FINALISED = slot_of(NOVEMBER)
-
-Span = tuple[int, int, int]
-
-
-async def bindings(conn: Conn, series: int) -> list[Span]:
-    """Bucket, from and to, in order of time."""
-    return await spans(
-        conn, "select bucket_id, from_slot, to_slot from binding where series_id = %s order by 2", series
-    )
-
-
-async def assignments(conn: Conn, asset: int) -> list[Span]:
-    """Client, from and to, in order of time."""
-    return await spans(
-        conn, "select client_id, from_slot, to_slot from assignment where asset_id = %s order by 2", asset
-    )
-
-
-async def spans(conn: Conn, query: Any, key: int) -> list[Span]:
-    found = await (await conn.execute(query, [key])).fetchall()
-    await conn.commit()
-    return [(int(a), int(b), int(c)) for a, b, c in found]
-
-
-async def value(conn: Conn, query: Any, *params: object) -> Any:
-    row = await (await conn.execute(query, params)).fetchone()
-    await conn.commit()
-    return row[0] if row else None
-
-
-class Estate:
-    """Two clients with a bucket each, and an asset that is the first one's since 2024; both are finalised to November."""
-
-    def __init__(self, conn: Conn) -> None:
-        self.conn = conn
-        self.world = World(conn)
-        self.acme = self.beta = self.ram = self.beta_ram = self.asset = self.series = 0
-
-    async def build(self, *, aggregation: str = "avg") -> "Estate":
-        world = self.world
-        self.acme = await world.client("acme", finalised_at=NOVEMBER)
-        self.beta = await world.client("beta", finalised_at=NOVEMBER)
-        self.ram = await world.bucket(self.acme, name="ram", aggregation=aggregation)
-        self.beta_ram = await world.bucket(self.beta, name="memory", aggregation=aggregation)
-        # What is finalised was finalised after it was bound.
-        await self.conn.execute("update client set finalised_slot = 0")
-        self.asset = await world.asset("web-1")
-        self.series = await world.series(self.asset)
-        await world.assignment(self.asset, self.acme)
-        await world.binding(self.series, self.ram)
-        await self.conn.execute("update client set finalised_slot = %s", [FINALISED])
-        await self.conn.execute("update asset set assigned_by_hand = true")
-        await world.measured(self.series, NOVEMBER - 90 * DAY, NOON)
-        await self.conn.commit()
-        return self
+from tests.two_clients import DAY, FINALISED, NOON, NOVEMBER, Estate, assignments, bindings, value
 
 
 @pytest.fixture
@@ -264,139 +202,6 @@ async def test_an_asset_can_be_disregarded_from_now_on(dsn: str, conn: Conn, est
         assert await bindings(conn, estate.series) == [(estate.ram, 0, slot_of(NOON))]
         await restore_assets(db, asset_ids=[estate.asset])
     assert await bindings(conn, estate.series) == [(estate.ram, 0, OPEN_SLOT)]
-
-
-async def test_binding_by_hand_assigns_what_is_nobodys_in_the_same_act(
-    dsn: str, conn: Conn, estate: Estate
-) -> None:
-    asset = await estate.world.asset("stray")
-    series = await estate.world.series(asset)
-    await conn.commit()
-    times = Times(since=NOON + timedelta(minutes=1), until=NOON + DAY)
-    async with opened(dsn) as db:
-        done = await bind_assets(db, asset_ids=[asset], bucket_ids=[estate.ram], times=times)
-    at = slot_of(NOON)
-    assert done.changed == 1
-    assert await assignments(conn, asset) == [(estate.acme, at, OPEN_SLOT)]
-    # After the end that was given filters decide, here for the same bucket.
-    assert await bindings(conn, series) == [
-        (estate.ram, at, slot_of(NOON + DAY)),
-        (estate.ram, slot_of(NOON + DAY), OPEN_SLOT),
-    ]
-    row = "select assigned_by_hand and acknowledged_at is not null from asset where id = %s"
-    assert await value(conn, row, asset) is True
-
-
-async def test_an_asset_of_another_client_is_not_bound(dsn: str, conn: Conn, estate: Estate) -> None:
-    async with opened(dsn) as db:
-        with pytest.raises(Conflict, match="belongs to acme"):
-            await bind_assets(db, asset_ids=[estate.asset], bucket_ids=[estate.beta_ram])
-    assert await bindings(conn, estate.series) == [(estate.ram, 0, OPEN_SLOT)]
-
-
-async def test_overlapping_bindings_by_hand_are_refused_naming_the_other(
-    dsn: str, conn: Conn, estate: Estate
-) -> None:
-    first = await estate.world.bucket(estate.acme, name="first", conditions=[])
-    second = await estate.world.bucket(estate.acme, name="second", conditions=[])
-    await conn.commit()
-    async with opened(dsn) as db:
-        bound = Times(since=NOON, until=NOON + DAY)
-        await bind_assets(db, asset_ids=[estate.asset], bucket_ids=[first], times=bound)
-        with pytest.raises(Conflict, match="by hand to the bucket first from 2026-11-20 12:00 UTC"):
-            await bind_assets(
-                db,
-                asset_ids=[estate.asset],
-                bucket_ids=[second],
-                times=Times(since=NOON + timedelta(hours=23)),
-            )
-        # Border to border is no overlap.
-        await bind_assets(db, asset_ids=[estate.asset], bucket_ids=[second], times=Times(since=NOON + DAY))
-        at, end = slot_of(NOON), slot_of(NOON + DAY)
-        assert await bindings(conn, estate.series) == [
-            (estate.ram, 0, at),
-            (first, at, end),
-            (second, end, OPEN_SLOT),
-        ]
-        assert (await unbind_assets(db, asset_ids=[estate.asset], bucket_ids=[first])).changed == 1
-        assert await bindings(conn, estate.series) == [(estate.ram, 0, end), (second, end, OPEN_SLOT)]
-        await unbind_assets(db, asset_ids=[estate.asset])
-        assert (await bindings(conn, estate.series))[-1][0] == estate.ram
-        assert (await unbind_assets(db, asset_ids=[estate.asset])).changed == 0
-
-
-async def test_finalised_time_is_bound_by_backdating_alone_and_only_where_nothing_was(
-    dsn: str, conn: Conn, estate: Estate
-) -> None:
-    other = await estate.world.bucket(estate.acme, name="other", conditions=[])
-    bare = await estate.world.series(estate.asset, "disk-used")
-    disk = await estate.world.bucket(estate.acme, name="disk", unit_type="disk-used", conditions=[])
-    await estate.world.measured(bare, NOVEMBER - 90 * DAY, NOON)
-    await conn.commit()
-    october = datetime(2026, 10, 1, tzinfo=UTC)
-    async with opened(dsn) as db:
-
-        async def bind(bucket: int, since: datetime, *, backdate: bool = True) -> None:
-            times = Times(since=since, backdate=backdate)
-            await bind_assets(db, asset_ids=[estate.asset], bucket_ids=[bucket], times=times)
-
-        with pytest.raises(Conflict, match="before 2026-11-01 00:00 UTC is finalised"):
-            await bind(disk, october, backdate=False)
-        with pytest.raises(Conflict, match="reached back into as far as 2026-09-01"):
-            await bind(disk, october - 40 * DAY)
-        with pytest.raises(Conflict, match="was bound to the bucket ram"):
-            await bind(other, october)
-        await bind(disk, october)
-    assert await bindings(conn, bare) == [(disk, slot_of(october), OPEN_SLOT)]
-    day = "select min(day_slot) from dirty where bucket_id = %s"
-    assert await value(conn, day, disk) == slot_of(october)
-    assert await bindings(conn, estate.series) == [(estate.ram, 0, OPEN_SLOT)]
-
-
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"bucket_ids": []}, "bucket_ids"),
-        ({"times": Times(since=NOON, until=NOON)}, "to"),
-        ({"times": Times(since=NOON, until=NOON + timedelta(minutes=59))}, "to"),
-        ({"times": Times(backdate=True)}, "from"),
-        ({"asset_ids": []}, "asset_ids"),
-        ({"asset_ids": range(1, ASSETS_MAX + 2)}, "asset_ids"),
-    ],
-)
-async def test_a_binding_by_hand_with_a_bad_field_is_refused_by_its_name(
-    dsn: str, conn: Conn, estate: Estate, change: dict[str, Any], field: str
-) -> None:
-    given: dict[str, Any] = {"asset_ids": [estate.asset], "bucket_ids": [estate.ram]}
-    async with opened(dsn) as db:
-        with pytest.raises(Invalid) as refused:
-            await bind_assets(db, **given | change)
-    assert refused.value.field == field
-
-
-async def test_buckets_that_count_nothing_of_the_asset_or_the_same_or_other_clients_are_refused(
-    dsn: str, conn: Conn, estate: Estate
-) -> None:
-    vms = await estate.world.bucket(estate.acme, name="vms", source_type="vm")
-    again = await estate.world.bucket(estate.acme, name="again")
-    unpriced = await estate.world.bucket(estate.acme, name="unpriced", commit=None, unit_type="disk-used")
-    await estate.world.series(estate.asset, "disk-used")
-    await conn.commit()
-    async with opened(dsn) as db:
-
-        async def bind(*buckets: int) -> None:
-            await bind_assets(db, asset_ids=[estate.asset], bucket_ids=buckets)
-
-        with pytest.raises(Conflict, match="nothing that the bucket vms counts"):
-            await bind(vms)
-        with pytest.raises(Invalid, match="count the same"):
-            await bind(estate.ram, again)
-        with pytest.raises(Invalid, match="buckets of one client"):
-            await bind(estate.ram, estate.beta_ram)
-        with pytest.raises(Conflict, match="unpriced has no terms"):
-            await bind(unpriced)
-        with pytest.raises(NotFound, match="bucket 999"):
-            await bind(999)
 
 
 async def test_one_that_cannot_be_keeps_all_from_being_changed(dsn: str, conn: Conn, estate: Estate) -> None:

@@ -1,7 +1,7 @@
 """Two assets made one: whose history follows whom, what is refused, and what comes in afterwards."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -15,12 +15,8 @@ from aggregator.errors import Conflict, Invalid, NotFound
 from tests.builders import World
 from tests.ingest_batches import MINUTE_US, NOON_US, Series, Spool, Tick, encoded, rows
 from tests.ingest_intake import intake
-from tests.integration.test_asset_acts import Estate, assignments, bindings, value
 from tests.rollup_world import Conn, opened
-
-NOVEMBER = datetime(2026, 11, 1, tzinfo=UTC)
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-FINALISED = slot_of(NOVEMBER)
+from tests.two_clients import FINALISED, NOON, Estate, assignments, bindings, value
 
 
 @pytest.fixture

@@ -13,12 +13,11 @@ from aggregator.errors import Conflict
 from aggregator.store import suppressions
 from aggregator.store.database import acting
 from tests.builders import World
-from tests.integration.test_asset_acts import bindings, value
 from tests.rollup_world import Conn, opened
+from tests.two_clients import NOON, bindings, value
 
 TERMS = datetime(2020, 1, 1, tzinfo=UTC)
 FIRST = slot_of(TERMS)
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TEMPORARY = Condition("name", Operator.GLOB, "tmp-*")
 
 
