@@ -16,7 +16,7 @@ from aggregator.domain.slot import slot_start
 from aggregator.domain.terms import Aggregation, aggregation_name
 from aggregator.errors import Invalid
 from aggregator.rpc import convert_billing
-from aggregator.store.buckets import AssignmentRuleRow, Conditions, UnitTypeRow
+from aggregator.store.buckets import AssignmentRuleRow, Conditions
 from aggregator.store.clients import ClientRow
 from aggregator.store.readings import PeriodState, ProjectionRow, ReadingRow
 from ullage.v1 import billing_pb2, inventory_pb2, types_pb2
@@ -59,21 +59,6 @@ def client(row: ClientRow, now: datetime) -> inventory_pb2.Client:
         disabled_on=row.disabled_on.isoformat() if row.disabled_on else "",
         erased=row.erased,
         finalised_to=from_slot(row.finalised_slot),
-    )
-
-
-def unit_type(row: UnitTypeRow) -> inventory_pb2.UnitType:
-    """Field by field."""
-    return inventory_pb2.UnitType(
-        id=row.id,
-        name=row.name,
-        symbol=row.symbol,
-        description=row.description,
-        kind=row.kind,
-        divisor=row.divisor,
-        per=row.per,
-        precision=row.precision,
-        slot_minutes=row.slot_minutes,
     )
 
 

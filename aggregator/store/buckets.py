@@ -89,21 +89,6 @@ class FilterRow:
 
 
 @dataclass(frozen=True, slots=True)
-class UnitTypeRow:
-    """What a quantity may count."""
-
-    id: int
-    name: str
-    symbol: str
-    description: str
-    kind: str
-    divisor: int
-    per: str
-    precision: int
-    slot_minutes: int
-
-
-@dataclass(frozen=True, slots=True)
 class AssignmentRuleRow:
     """Which assets are a client's without anybody saying so for each."""
 
@@ -146,11 +131,6 @@ async def list_buckets(seen: Snapshot, paging: Paging, wanted: BucketFilter) -> 
 async def get_bucket(seen: Snapshot, bucket_id: int) -> BucketDetail | None:
     """One bucket, or None."""
     return next(iter(await _details(seen, await _rows(seen, [bucket_id]))), None)
-
-
-async def unit_types(seen: Snapshot) -> list[UnitTypeRow]:
-    """All unit types by name."""
-    return await fetch_all(seen.conn, UnitTypeRow, _Q["unit_types"])
 
 
 async def assignment_rules(seen: Snapshot) -> list[AssignmentRuleRow]:

@@ -98,11 +98,6 @@ from bucket_filter
 where bucket_id = any (%(ids)s::bigint[])
 order by bucket_id, id
 
--- name: unit_types
-select id, name, symbol, description, kind, divisor, per, precision, slot_minutes
-from unit_type
-order by name
-
 -- name: assignment_rules
 -- In the order in which they are tried.
 select id, client_id, priority, conditions

@@ -134,7 +134,7 @@ delete from template_price where template_id = %(template_id)s
 
 -- name: add_prices
 insert into template_price (template_id, currency, base_price, overage_price)
-select %(template_id)s, given.*
+select %(template_id)s::bigint, given.*
 from unnest(%(currencies)s::text[], %(base_prices)s::numeric[], %(overage_prices)s::numeric[]) as given
 order by 1, 2
 
