@@ -30,8 +30,10 @@ from aggregator.listening import why_not
 from aggregator.notify import READY, STOPPING, notify
 from aggregator.rpc import access
 from aggregator.rpc.admin import AdminService
+from aggregator.rpc.analysis import AnalysisService
 from aggregator.rpc.billing import BillingService
 from aggregator.rpc.changes import Changes
+from aggregator.rpc.closing import ClosingService
 from aggregator.rpc.enrolment import EnrolmentService
 from aggregator.rpc.exchange import ExchangeService
 from aggregator.rpc.ingest import IngestService
@@ -44,7 +46,9 @@ from aggregator.store.migrate import check_schema
 from ullage.log import fields
 from ullage.v1 import (
     admin_pb2_grpc,
+    analysis_pb2_grpc,
     billing_pb2_grpc,
+    closing_pb2_grpc,
     enrolment_pb2_grpc,
     exchange_pb2_grpc,
     ingest_pb2_grpc,
@@ -188,6 +192,8 @@ def _people_server(parts: Parts, *, reflect: bool) -> grpc.aio.Server:
     )
     inventory_pb2_grpc.add_InventoryServicer_to_server(InventoryService(db), server)
     billing_pb2_grpc.add_BillingServicer_to_server(BillingService(db, jobs), server)
+    analysis_pb2_grpc.add_AnalysisServicer_to_server(AnalysisService(db), server)
+    closing_pb2_grpc.add_ClosingServicer_to_server(ClosingService(db), server)
     exchange_pb2_grpc.add_ExchangeServicer_to_server(ExchangeService(db), server)
     insight_pb2_grpc.add_InsightServicer_to_server(InsightService(db, parts.changes, jobs), server)
     admin_pb2_grpc.add_AdminServicer_to_server(AdminService(db, jobs, parts.issuer), server)

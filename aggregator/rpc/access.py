@@ -13,7 +13,15 @@ from aggregator.rpc.caller import Caller
 from aggregator.store import keys
 from aggregator.store.database import Database
 from aggregator.store.keys import ApiKey
-from ullage.v1 import admin_pb2, billing_pb2, exchange_pb2, insight_pb2, inventory_pb2
+from ullage.v1 import (
+    admin_pb2,
+    analysis_pb2,
+    billing_pb2,
+    closing_pb2,
+    exchange_pb2,
+    insight_pb2,
+    inventory_pb2,
+)
 
 # A disabled key stops working after this.
 KEY_CACHE_SECONDS = 5.0
@@ -50,10 +58,27 @@ ROLES: Mapping[str, frozenset[str]] = MappingProxyType(
         f"{_V1}Admin/SetKeyEnabled": _ADMIN,
         f"{_V1}Admin/ListAudit": _READ,
         f"{_V1}Admin/UndoAudit": _OPERATE | _BILL,
+        f"{_V1}Analysis/GetOverUnder": _READ,
+        f"{_V1}Analysis/GetTrend": _READ,
+        f"{_V1}Analysis/ListRightSize": _READ,
+        f"{_V1}Analysis/WhatIf": _BILL,
+        f"{_V1}Analysis/GetRevenue": _READ,
+        f"{_V1}Analysis/ListLeakage": _READ,
+        f"{_V1}Analysis/GetTrackRecord": _READ,
         f"{_V1}Billing/ListReadings": _OWN,
         f"{_V1}Billing/ListProjections": _OWN,
         f"{_V1}Billing/RunBilling": _BILL,
         f"{_V1}Billing/RunProjection": _BILL,
+        f"{_V1}Closing/ListPeriods": _READ,
+        f"{_V1}Closing/GetChecklist": _READ,
+        f"{_V1}Closing/AcknowledgeItems": _BILL,
+        f"{_V1}Closing/Finalise": _BILL,
+        f"{_V1}Closing/Verify": _READ,
+        f"{_V1}Closing/Explain": _READ,
+        f"{_V1}Closing/ListAdjustments": _READ,
+        f"{_V1}Closing/ListTooLate": _READ,
+        f"{_V1}Closing/ExportReadings": _BILL,
+        f"{_V1}Closing/GetRun": _READ,
         f"{_V1}Exchange/Import": _OPERATE | _BILL,
         f"{_V1}Exchange/Export": _READ,
         f"{_V1}Exchange/ListReconciliation": _READ,
@@ -122,7 +147,9 @@ def methods() -> set[str]:
     """Full names of all methods that people can call, from the generated descriptors."""
     files = (
         admin_pb2.DESCRIPTOR,
+        analysis_pb2.DESCRIPTOR,
         billing_pb2.DESCRIPTOR,
+        closing_pb2.DESCRIPTOR,
         exchange_pb2.DESCRIPTOR,
         insight_pb2.DESCRIPTOR,
         inventory_pb2.DESCRIPTOR,

@@ -29,7 +29,15 @@ from aggregator.store import news
 from aggregator.store.database import Database
 from tests.builders import World, hour
 from tests.house.sources import ROOT
-from ullage.v1 import admin_pb2, billing_pb2, exchange_pb2, insight_pb2, inventory_pb2
+from ullage.v1 import (
+    admin_pb2,
+    analysis_pb2,
+    billing_pb2,
+    closing_pb2,
+    exchange_pb2,
+    insight_pb2,
+    inventory_pb2,
+)
 
 ROLES = {"v": "viewer", "o": "operator", "b": "billing", "a": "admin", "c": "client"}
 DEADLINE_SECONDS = 30.0
@@ -56,6 +64,23 @@ WHO: Mapping[str, str] = {
     "Admin/SetKeyEnabled": "a",
     "Admin/ListAudit": "voba",
     "Admin/UndoAudit": "oba",
+    "Analysis/GetOverUnder": "voba",
+    "Analysis/GetTrend": "voba",
+    "Analysis/ListRightSize": "voba",
+    "Analysis/WhatIf": "ba",
+    "Analysis/GetRevenue": "voba",
+    "Analysis/ListLeakage": "voba",
+    "Analysis/GetTrackRecord": "voba",
+    "Closing/ListPeriods": "voba",
+    "Closing/GetChecklist": "voba",
+    "Closing/AcknowledgeItems": "ba",
+    "Closing/Finalise": "ba",
+    "Closing/Verify": "voba",
+    "Closing/Explain": "voba",
+    "Closing/ListAdjustments": "voba",
+    "Closing/ListTooLate": "voba",
+    "Closing/ExportReadings": "ba",
+    "Closing/GetRun": "voba",
     "Billing/ListReadings": "vobac",
     "Billing/ListProjections": "vobac",
     "Billing/RunBilling": "ba",
@@ -163,7 +188,9 @@ def contract() -> dict[str, tuple[type[Message], type[Message], bool]]:
     """Each method with its request, its reply, and whether that is a stream."""
     files = (
         admin_pb2.DESCRIPTOR,
+        analysis_pb2.DESCRIPTOR,
         billing_pb2.DESCRIPTOR,
+        closing_pb2.DESCRIPTOR,
         exchange_pb2.DESCRIPTOR,
         insight_pb2.DESCRIPTOR,
         inventory_pb2.DESCRIPTOR,

@@ -324,6 +324,12 @@ class Projection(_message.Message):
     PROJECTED_COST_FIELD_NUMBER: _builtins.int
     PERCENT_OF_COMMIT_FIELD_NUMBER: _builtins.int
     CALCULATED_AT_FIELD_NUMBER: _builtins.int
+    LOW_QUANTITY_FIELD_NUMBER: _builtins.int
+    HIGH_QUANTITY_FIELD_NUMBER: _builtins.int
+    LOW_COST_FIELD_NUMBER: _builtins.int
+    HIGH_COST_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    TRACK_RECORD_FIELD_NUMBER: _builtins.int
     bucket_id: _builtins.int
     bucket_name: _builtins.str
     client_id: _builtins.int
@@ -337,6 +343,15 @@ class Projection(_message.Message):
     projected_cost: _builtins.str
     percent_of_commit: _builtins.str
     """Empty without a commit."""
+    low_quantity: _builtins.str
+    """10th and 90th percentile; empty: unknown, with fewer than 14 days of history."""
+    high_quantity: _builtins.str
+    low_cost: _builtins.str
+    high_cost: _builtins.str
+    method: _builtins.str
+    """paths or run-rate."""
+    track_record: _builtins.str
+    """Median error of earlier projections at the same share of the period, per cent; empty without any."""
     @_builtins.property
     def period_start(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -360,10 +375,16 @@ class Projection(_message.Message):
         projected_cost: _builtins.str = ...,
         percent_of_commit: _builtins.str = ...,
         calculated_at: _timestamp_pb2.Timestamp | None = ...,
+        low_quantity: _builtins.str = ...,
+        high_quantity: _builtins.str = ...,
+        low_cost: _builtins.str = ...,
+        high_cost: _builtins.str = ...,
+        method: _builtins.str = ...,
+        track_record: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["calculated_at", b"calculated_at", "period_end", b"period_end", "period_start", b"period_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket_id", b"bucket_id", "bucket_name", b"bucket_name", "calculated_at", b"calculated_at", "client_id", b"client_id", "client_name", b"client_name", "currency", b"currency", "current_quantity", b"current_quantity", "percent_of_commit", b"percent_of_commit", "period_end", b"period_end", "period_start", b"period_start", "projected_cost", b"projected_cost", "projected_quantity", b"projected_quantity", "symbol", b"symbol", "unit_type", b"unit_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket_id", b"bucket_id", "bucket_name", b"bucket_name", "calculated_at", b"calculated_at", "client_id", b"client_id", "client_name", b"client_name", "currency", b"currency", "current_quantity", b"current_quantity", "high_cost", b"high_cost", "high_quantity", b"high_quantity", "low_cost", b"low_cost", "low_quantity", b"low_quantity", "method", b"method", "percent_of_commit", b"percent_of_commit", "period_end", b"period_end", "period_start", b"period_start", "projected_cost", b"projected_cost", "projected_quantity", b"projected_quantity", "symbol", b"symbol", "track_record", b"track_record", "unit_type", b"unit_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

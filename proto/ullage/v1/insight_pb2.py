@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from ullage.v1 import types_pb2 as ullage_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17ullage/v1/insight.proto\x12\tullage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15ullage/v1/types.proto\"\x15\n\x13GetDashboardRequest\"\x81\x03\n\tDashboard\x12\x0f\n\x07\x63lients\x18\x01 \x01(\x04\x12\x0e\n\x06\x61ssets\x18\x02 \x01(\x04\x12\x0f\n\x07\x62uckets\x18\x03 \x01(\x04\x12\x12\n\nunassigned\x18\x04 \x01(\x04\x12\x0f\n\x07unbound\x18\x05 \x01(\x04\x12\x16\n\x0eunacknowledged\x18\x06 \x01(\x04\x12+\n\x11projected_revenue\x18\x07 \x03(\x0b\x32\x10.ullage.v1.Money\x12\x33\n\x10month_over_month\x18\x08 \x03(\x0b\x32\x19.ullage.v1.MonthOverMonth\x12)\n\x0btop_clients\x18\t \x03(\x0b\x32\x14.ullage.v1.TopClient\x12(\n\x07revenue\x18\n \x03(\x0b\x32\x17.ullage.v1.MonthRevenue\x12+\n\x0cnew_overages\x18\x0b \x03(\x0b\x32\x15.ullage.v1.NewOverage\x12!\n\x06health\x18\x0c \x01(\x0b\x32\x11.ullage.v1.Health\"H\n\x0eMonthOverMonth\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\x0f\n\x07percent\x18\x02 \x01(\t\x12\x13\n\x0bprovisional\x18\x03 \x01(\x08\"g\n\tTopClient\x12\x11\n\tclient_id\x18\x01 \x01(\x03\x12\x13\n\x0b\x63lient_name\x18\x02 \x01(\t\x12#\n\tprojected\x18\x03 \x01(\x0b\x32\x10.ullage.v1.Money\x12\r\n\x05share\x18\x04 \x01(\t\"U\n\x0cMonthRevenue\x12\r\n\x05month\x18\x01 \x01(\t\x12!\n\x07revenue\x18\x02 \x01(\x0b\x32\x10.ullage.v1.Money\x12\x13\n\x0bprovisional\x18\x03 \x01(\x08\"w\n\nNewOverage\x12\x11\n\tclient_id\x18\x01 \x01(\x03\x12\x13\n\x0b\x63lient_name\x18\x02 \x01(\t\x12\x11\n\tbucket_id\x18\x03 \x01(\x03\x12\x13\n\x0b\x62ucket_name\x18\x04 \x01(\t\x12\x19\n\x11percent_of_commit\x18\x05 \x01(\t\"\x9e\x04\n\x06Health\x12\r\n\x05state\x18\x01 \x01(\t\x12\x10\n\x08problems\x18\x02 \x03(\t\x12\x10\n\x08\x64\x61tabase\x18\x03 \x01(\t\x12\x30\n\x0clast_reading\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0blast_rollup\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_billing\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_projection\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61gents\x18\x08 \x01(\x04\x12\x15\n\ragents_silent\x18\t \x01(\x04\x12\x13\n\x0bquarantined\x18\n \x01(\x04\x12\x1a\n\x12unbalanced_batches\x18\x0b \x01(\x04\x12\x0c\n\x04read\x18\x0c \x01(\x04\x12\x0e\n\x06stored\x18\r \x01(\x04\x12\x18\n\x10\x65ver_quarantined\x18\x0e \x01(\x04\x12\x12\n\nsuppressed\x18\x0f \x01(\x04\x12\x19\n\x11unbalanced_agents\x18\x10 \x01(\x04\x12\x14\n\x0c\x61gents_spool\x18\x11 \x01(\x04\x12\x14\n\x0c\x61gents_clock\x18\x12 \x01(\x04\x12\x13\n\x0b\x61gents_lost\x18\x13 \x01(\x04\x12\x17\n\x0f\x61gents_conflict\x18\x14 \x01(\x04\"\x1d\n\x0cWatchRequest\x12\r\n\x05nouns\x18\x01 \x03(\t\">\n\x06\x43hange\x12\x0c\n\x04noun\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\x86\x01\n\x07Insight\x12\x44\n\x0cGetDashboard\x12\x1e.ullage.v1.GetDashboardRequest\x1a\x14.ullage.v1.Dashboard\x12\x35\n\x05Watch\x12\x17.ullage.v1.WatchRequest\x1a\x11.ullage.v1.Change0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17ullage/v1/insight.proto\x12\tullage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15ullage/v1/types.proto\"\x15\n\x13GetDashboardRequest\"\x99\x04\n\tDashboard\x12\x0f\n\x07\x63lients\x18\x01 \x01(\x04\x12\x0e\n\x06\x61ssets\x18\x02 \x01(\x04\x12\x0f\n\x07\x62uckets\x18\x03 \x01(\x04\x12\x12\n\nunassigned\x18\x04 \x01(\x04\x12\x0f\n\x07unbound\x18\x05 \x01(\x04\x12\x16\n\x0eunacknowledged\x18\x06 \x01(\x04\x12+\n\x11projected_revenue\x18\x07 \x03(\x0b\x32\x10.ullage.v1.Money\x12\x33\n\x10month_over_month\x18\x08 \x03(\x0b\x32\x19.ullage.v1.MonthOverMonth\x12)\n\x0btop_clients\x18\t \x03(\x0b\x32\x14.ullage.v1.TopClient\x12(\n\x07revenue\x18\n \x03(\x0b\x32\x17.ullage.v1.MonthRevenue\x12+\n\x0cnew_overages\x18\x0b \x03(\x0b\x32\x15.ullage.v1.NewOverage\x12!\n\x06health\x18\x0c \x01(\x0b\x32\x11.ullage.v1.Health\x12\x33\n\x12status_last_period\x18\r \x01(\x0b\x32\x17.ullage.v1.ClientStatus\x12\x33\n\x11revenue_by_source\x18\x0e \x03(\x0b\x32\x18.ullage.v1.SourceRevenue\x12,\n\x12\x61verage_per_client\x18\x0f \x03(\x0b\x32\x10.ullage.v1.Money\"V\n\x0c\x43lientStatus\x12\x0c\n\x04over\x18\x01 \x01(\r\x12\r\n\x05under\x18\x02 \x01(\r\x12\r\n\x05mixed\x18\x03 \x01(\r\x12\x0c\n\x04\x65ven\x18\x04 \x01(\r\x12\x0c\n\x04none\x18\x05 \x01(\r\"\\\n\rSourceRevenue\x12\x13\n\x0bsource_type\x18\x01 \x01(\t\x12!\n\x07revenue\x18\x02 \x01(\x0b\x32\x10.ullage.v1.Money\x12\x13\n\x0bprovisional\x18\x03 \x01(\x08\"H\n\x0eMonthOverMonth\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\x0f\n\x07percent\x18\x02 \x01(\t\x12\x13\n\x0bprovisional\x18\x03 \x01(\x08\"g\n\tTopClient\x12\x11\n\tclient_id\x18\x01 \x01(\x03\x12\x13\n\x0b\x63lient_name\x18\x02 \x01(\t\x12#\n\tprojected\x18\x03 \x01(\x0b\x32\x10.ullage.v1.Money\x12\r\n\x05share\x18\x04 \x01(\t\"U\n\x0cMonthRevenue\x12\r\n\x05month\x18\x01 \x01(\t\x12!\n\x07revenue\x18\x02 \x01(\x0b\x32\x10.ullage.v1.Money\x12\x13\n\x0bprovisional\x18\x03 \x01(\x08\"w\n\nNewOverage\x12\x11\n\tclient_id\x18\x01 \x01(\x03\x12\x13\n\x0b\x63lient_name\x18\x02 \x01(\t\x12\x11\n\tbucket_id\x18\x03 \x01(\x03\x12\x13\n\x0b\x62ucket_name\x18\x04 \x01(\t\x12\x19\n\x11percent_of_commit\x18\x05 \x01(\t\"\x9e\x04\n\x06Health\x12\r\n\x05state\x18\x01 \x01(\t\x12\x10\n\x08problems\x18\x02 \x03(\t\x12\x10\n\x08\x64\x61tabase\x18\x03 \x01(\t\x12\x30\n\x0clast_reading\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0blast_rollup\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_billing\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_projection\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61gents\x18\x08 \x01(\x04\x12\x15\n\ragents_silent\x18\t \x01(\x04\x12\x13\n\x0bquarantined\x18\n \x01(\x04\x12\x1a\n\x12unbalanced_batches\x18\x0b \x01(\x04\x12\x0c\n\x04read\x18\x0c \x01(\x04\x12\x0e\n\x06stored\x18\r \x01(\x04\x12\x18\n\x10\x65ver_quarantined\x18\x0e \x01(\x04\x12\x12\n\nsuppressed\x18\x0f \x01(\x04\x12\x19\n\x11unbalanced_agents\x18\x10 \x01(\x04\x12\x14\n\x0c\x61gents_spool\x18\x11 \x01(\x04\x12\x14\n\x0c\x61gents_clock\x18\x12 \x01(\x04\x12\x13\n\x0b\x61gents_lost\x18\x13 \x01(\x04\x12\x17\n\x0f\x61gents_conflict\x18\x14 \x01(\x04\"\x1d\n\x0cWatchRequest\x12\r\n\x05nouns\x18\x01 \x03(\t\">\n\x06\x43hange\x12\x0c\n\x04noun\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\x86\x01\n\x07Insight\x12\x44\n\x0cGetDashboard\x12\x1e.ullage.v1.GetDashboardRequest\x1a\x14.ullage.v1.Dashboard\x12\x35\n\x05Watch\x12\x17.ullage.v1.WatchRequest\x1a\x11.ullage.v1.Change0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,21 +36,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETDASHBOARDREQUEST']._serialized_start=94
   _globals['_GETDASHBOARDREQUEST']._serialized_end=115
   _globals['_DASHBOARD']._serialized_start=118
-  _globals['_DASHBOARD']._serialized_end=503
-  _globals['_MONTHOVERMONTH']._serialized_start=505
-  _globals['_MONTHOVERMONTH']._serialized_end=577
-  _globals['_TOPCLIENT']._serialized_start=579
-  _globals['_TOPCLIENT']._serialized_end=682
-  _globals['_MONTHREVENUE']._serialized_start=684
-  _globals['_MONTHREVENUE']._serialized_end=769
-  _globals['_NEWOVERAGE']._serialized_start=771
-  _globals['_NEWOVERAGE']._serialized_end=890
-  _globals['_HEALTH']._serialized_start=893
-  _globals['_HEALTH']._serialized_end=1435
-  _globals['_WATCHREQUEST']._serialized_start=1437
-  _globals['_WATCHREQUEST']._serialized_end=1466
-  _globals['_CHANGE']._serialized_start=1468
-  _globals['_CHANGE']._serialized_end=1530
-  _globals['_INSIGHT']._serialized_start=1533
-  _globals['_INSIGHT']._serialized_end=1667
+  _globals['_DASHBOARD']._serialized_end=655
+  _globals['_CLIENTSTATUS']._serialized_start=657
+  _globals['_CLIENTSTATUS']._serialized_end=743
+  _globals['_SOURCEREVENUE']._serialized_start=745
+  _globals['_SOURCEREVENUE']._serialized_end=837
+  _globals['_MONTHOVERMONTH']._serialized_start=839
+  _globals['_MONTHOVERMONTH']._serialized_end=911
+  _globals['_TOPCLIENT']._serialized_start=913
+  _globals['_TOPCLIENT']._serialized_end=1016
+  _globals['_MONTHREVENUE']._serialized_start=1018
+  _globals['_MONTHREVENUE']._serialized_end=1103
+  _globals['_NEWOVERAGE']._serialized_start=1105
+  _globals['_NEWOVERAGE']._serialized_end=1224
+  _globals['_HEALTH']._serialized_start=1227
+  _globals['_HEALTH']._serialized_end=1769
+  _globals['_WATCHREQUEST']._serialized_start=1771
+  _globals['_WATCHREQUEST']._serialized_end=1800
+  _globals['_CHANGE']._serialized_start=1802
+  _globals['_CHANGE']._serialized_end=1864
+  _globals['_INSIGHT']._serialized_start=1867
+  _globals['_INSIGHT']._serialized_end=2001
 # @@protoc_insertion_point(module_scope)

@@ -51,6 +51,9 @@ class Dashboard(_message.Message):
     REVENUE_FIELD_NUMBER: _builtins.int
     NEW_OVERAGES_FIELD_NUMBER: _builtins.int
     HEALTH_FIELD_NUMBER: _builtins.int
+    STATUS_LAST_PERIOD_FIELD_NUMBER: _builtins.int
+    REVENUE_BY_SOURCE_FIELD_NUMBER: _builtins.int
+    AVERAGE_PER_CLIENT_FIELD_NUMBER: _builtins.int
     clients: _builtins.int
     assets: _builtins.int
     buckets: _builtins.int
@@ -79,6 +82,18 @@ class Dashboard(_message.Message):
 
     @_builtins.property
     def health(self) -> Global___Health: ...
+    @_builtins.property
+    def status_last_period(self) -> Global___ClientStatus:
+        """Clients by status last period."""
+
+    @_builtins.property
+    def revenue_by_source(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceRevenue]:
+        """Of the last full reporting month."""
+
+    @_builtins.property
+    def average_per_client(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Money]:
+        """Of the last full reporting month, one per currency."""
+
     def __init__(
         self,
         *,
@@ -94,14 +109,75 @@ class Dashboard(_message.Message):
         revenue: _abc.Iterable[Global___MonthRevenue] | None = ...,
         new_overages: _abc.Iterable[Global___NewOverage] | None = ...,
         health: Global___Health | None = ...,
+        status_last_period: Global___ClientStatus | None = ...,
+        revenue_by_source: _abc.Iterable[Global___SourceRevenue] | None = ...,
+        average_per_client: _abc.Iterable[_types_pb2.Money] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["health", b"health"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["health", b"health", "status_last_period", b"status_last_period"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assets", b"assets", "buckets", b"buckets", "clients", b"clients", "health", b"health", "month_over_month", b"month_over_month", "new_overages", b"new_overages", "projected_revenue", b"projected_revenue", "revenue", b"revenue", "top_clients", b"top_clients", "unacknowledged", b"unacknowledged", "unassigned", b"unassigned", "unbound", b"unbound"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assets", b"assets", "average_per_client", b"average_per_client", "buckets", b"buckets", "clients", b"clients", "health", b"health", "month_over_month", b"month_over_month", "new_overages", b"new_overages", "projected_revenue", b"projected_revenue", "revenue", b"revenue", "revenue_by_source", b"revenue_by_source", "status_last_period", b"status_last_period", "top_clients", b"top_clients", "unacknowledged", b"unacknowledged", "unassigned", b"unassigned", "unbound", b"unbound"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Dashboard: _TypeAlias = Dashboard  # noqa: Y015
+
+@_typing.final
+class ClientStatus(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVER_FIELD_NUMBER: _builtins.int
+    UNDER_FIELD_NUMBER: _builtins.int
+    MIXED_FIELD_NUMBER: _builtins.int
+    EVEN_FIELD_NUMBER: _builtins.int
+    NONE_FIELD_NUMBER: _builtins.int
+    over: _builtins.int
+    under: _builtins.int
+    mixed: _builtins.int
+    even: _builtins.int
+    none: _builtins.int
+    """Without a commit."""
+    def __init__(
+        self,
+        *,
+        over: _builtins.int = ...,
+        under: _builtins.int = ...,
+        mixed: _builtins.int = ...,
+        even: _builtins.int = ...,
+        none: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["even", b"even", "mixed", b"mixed", "none", b"none", "over", b"over", "under", b"under"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClientStatus: _TypeAlias = ClientStatus  # noqa: Y015
+
+@_typing.final
+class SourceRevenue(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_TYPE_FIELD_NUMBER: _builtins.int
+    REVENUE_FIELD_NUMBER: _builtins.int
+    PROVISIONAL_FIELD_NUMBER: _builtins.int
+    source_type: _builtins.str
+    provisional: _builtins.bool
+    @_builtins.property
+    def revenue(self) -> _types_pb2.Money: ...
+    def __init__(
+        self,
+        *,
+        source_type: _builtins.str = ...,
+        revenue: _types_pb2.Money | None = ...,
+        provisional: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["revenue", b"revenue"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["provisional", b"provisional", "revenue", b"revenue", "source_type", b"source_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SourceRevenue: _TypeAlias = SourceRevenue  # noqa: Y015
 
 @_typing.final
 class MonthOverMonth(_message.Message):
