@@ -145,7 +145,7 @@ async def _fill(db: Database, *, assets: int) -> None:
         await execute(conn, _Q["world_measured_candidates"], params)
         await execute(conn, _Q["world_seen"], params)
     async with db.dedicated() as conn:
-        await conn.execute(_Q["world_analyze"])
+        await conn.execute(_Q["world_settle"])
     priced = SERIES_PRICED
     while priced == SERIES_PRICED:
         async with snapshot(db) as seen:
@@ -153,7 +153,7 @@ async def _fill(db: Database, *, assets: int) -> None:
         async with db.transaction() as conn:
             priced = await price_stale(conn, now=now, series_max=SERIES_PRICED)
     async with db.dedicated() as conn:
-        await conn.execute(_Q["world_analyze"])
+        await conn.execute(_Q["world_settle"])
 
 
 def _reads(db: Database, some: _Some) -> dict[str, Call]:

@@ -55,6 +55,7 @@ create table unbound_candidate (
     gaps      int4multirange not null,
     -- Time in which it was measured, between the outermost slots of each agent.
     measured  int4multirange not null default '{}',
+    loose     int4multirange not null generated always as (gaps * measured) stored,
     -- What its usage that is not billed is about worth, as of the last roll-up; null: no price.
     money     numeric,
     currency  text,
@@ -125,22 +126,20 @@ end $$;
 create function unbound_assets(wanted bigint[], at integer, month_slot integer)
 returns table (asset_id bigint, series integer, since_slot integer, money numeric, currency text)
 language sql stable as $$
-    select found.asset_id, count(*)::integer, min(lower(found.slots) * found.width)::integer, sum(found.money),
-           min(found.currency)
-    from (
-        select
-            u.asset_id, u.width, u.money, u.currency,
-            u.gaps * u.measured * int4multirange(int4range(
-                ((coalesce(c.finalised_slot, month_slot)::bigint + u.width - 1) / u.width)::integer, null
-            )) as slots
-        from unbound_candidate u
-        join asset a on a.id = u.asset_id
-        left join assignment x on x.asset_id = u.asset_id and x.from_slot <= at and x.to_slot > at
-        left join client c on c.id = x.client_id
-        where a.enabled and a.disregarded_at is null and (wanted is null or u.asset_id = any (wanted))
-    ) as found
-    where not isempty(found.slots)
-    group by found.asset_id
+    select u.asset_id, count(*)::integer,
+           min(case when lower(u.loose) >= billable.slot then lower(u.loose)
+                    else lower(u.loose * int4multirange(int4range(billable.slot, null))) end * u.width)::integer,
+           sum(u.money), min(u.currency)
+    from unbound_candidate u
+    join asset a on a.id = u.asset_id
+    left join assignment x on x.asset_id = u.asset_id and x.from_slot <= at and x.to_slot > at
+    left join client c on c.id = x.client_id
+    cross join lateral (
+        select ((coalesce(c.finalised_slot, month_slot)::bigint + u.width - 1) / u.width)::integer as slot
+    ) as billable
+    where a.enabled and a.disregarded_at is null and (wanted is null or u.asset_id = any (wanted))
+      and upper(u.loose) > billable.slot
+    group by u.asset_id
 $$;
 
 create function unbound_after_binding() returns trigger language plpgsql as $$

@@ -5,7 +5,14 @@
 --
 -- What a parameter rules out is folded away before planning, joins with it. So each order is walked by its own index, and
 -- what is counted is counted without sort keys. Assets without a client come first by client.
-with matching as not materialized (
+with loose as materialized (
+    select asset_id, since_slot, money
+    from unbound_assets(
+        case when %(unbound)s::boolean or %(sort)s::text in ('unbound_money', 'days_unbound')
+             then null else '{}'::bigint[] end,
+        %(slot)s::integer, %(month_slot)s::integer
+    )
+), matching as not materialized (
     select a.id, a.name, a.created_at
     from asset a
     where a.merged_into is null
@@ -21,8 +28,7 @@ with matching as not materialized (
            where not exists (
                select from assignment x
                where x.asset_id = o.asset_id and x.from_slot <= %(slot)s and x.to_slot > %(slot)s))))
-      and (not %(unbound)s::boolean
-           or a.id = any (array(select asset_id from unbound_assets(null, %(slot)s, %(month_slot)s::integer))))
+      and (not %(unbound)s or a.id = any (array(select asset_id from loose)))
       and (not %(unacknowledged)s::boolean or a.acknowledged_at is null)
       and (not %(disabled)s::boolean or not a.enabled)
       and (%(agent)s::text is null or a.agent_id = (select id from agent where name = %(agent)s))
@@ -47,10 +53,7 @@ with matching as not materialized (
                else 'epoch' end as at
     from matching m
     left join asset_seen z on z.asset_id = m.id
-    left join unbound_assets(
-        case when %(sort)s in ('unbound_money', 'days_unbound') then null else '{}'::bigint[] end, %(slot)s,
-        %(month_slot)s
-    ) u on u.asset_id = m.id
+    left join loose u on u.asset_id = m.id
     -- Makes an inner join of it where it is ordered by, which an index can walk.
     where (%(sort)s <> 'last_seen' or z.last_slot >= 0)
       and (%(sort)s <> 'client_name' or not exists (

@@ -195,3 +195,7 @@ update asset set rebind = true where id = %(asset)s
 
 -- name: world_analyze
 analyze
+
+-- name: world_settle
+-- As autovacuum leaves it.
+vacuum analyze

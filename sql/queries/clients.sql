@@ -59,7 +59,10 @@ select c.id, c.name, c.currency, c.time_zone, c.cycle_unit, c.cycle_count, c.cyc
        (select count(*) from bucket b where b.client_id = c.id) as buckets,
        (select count(*) from assignment x
         where x.client_id = c.id and x.from_slot <= %(slot)s::integer and x.to_slot > %(slot)s) as assets,
-       (select sum(p.projected_cost) from bucket b join projection p on p.bucket_id = b.id
-        where b.client_id = c.id and p.period_start <= %(now)s::timestamptz and p.period_end > %(now)s) as projected_cost
+       (select sum((
+            -- Looked up bucket by bucket: a client has few of all there are.
+            select p.projected_cost from projection p
+            where p.bucket_id = b.id and p.period_start <= %(now)s::timestamptz and p.period_end > %(now)s))
+        from bucket b where b.client_id = c.id) as projected_cost
 from client c
 where c.id = any (%(ids)s::bigint[])

@@ -28,20 +28,36 @@ order by asset_id, kind, value
 select asked.kind, asked.value, n.client_id, array_agg(n.asset_id order by n.asset_id) as assets
 from unnest(%(kinds)s::text[], %(values)s::text[]) as asked (kind, value)
 cross join lateral (
-    (select t.asset_id, x.client_id
-     from asset_trait t
-     join assignment x on x.asset_id = t.asset_id and x.from_slot <= slot_of(now()) and x.to_slot > slot_of(now())
-     join asset a on a.id = t.asset_id and a.enabled and a.disregarded_at is null and a.merged_into is null
-     where t.kind = asked.kind and t.value = asked.value
-     order by t.asset_id
+    (select walked.asset_id, walked.client_id
+     from (
+         -- Its order keeps it to walk the index, and whose an asset is is looked up one by one until there are enough.
+         select t.asset_id, (
+             select x.client_id
+             from assignment x
+             join asset a on a.id = x.asset_id and a.enabled and a.disregarded_at is null and a.merged_into is null
+             where x.asset_id = t.asset_id and x.from_slot <= slot_of(now()) and x.to_slot > slot_of(now())
+         ) as client_id
+         from asset_trait t
+         where t.kind = asked.kind and t.value = asked.value
+         order by t.asset_id
+     ) as walked
+     where walked.client_id is not null
      limit %(limit)s::integer)
     union
-    (select t.asset_id, x.client_id
-     from asset_trait t
-     join assignment x on x.asset_id = t.asset_id and x.from_slot <= slot_of(now()) and x.to_slot > slot_of(now())
-     join asset a on a.id = t.asset_id and a.enabled and a.disregarded_at is null and a.merged_into is null
-     where t.kind = asked.kind and t.value = asked.value
-     order by t.asset_id desc
+    (select walked.asset_id, walked.client_id
+     from (
+         -- Its order keeps it to walk the index, and whose an asset is is looked up one by one until there are enough.
+         select t.asset_id, (
+             select x.client_id
+             from assignment x
+             join asset a on a.id = x.asset_id and a.enabled and a.disregarded_at is null and a.merged_into is null
+             where x.asset_id = t.asset_id and x.from_slot <= slot_of(now()) and x.to_slot > slot_of(now())
+         ) as client_id
+         from asset_trait t
+         where t.kind = asked.kind and t.value = asked.value
+         order by t.asset_id desc
+     ) as walked
+     where walked.client_id is not null
      limit %(limit)s)
 ) as n
 group by asked.kind, asked.value, n.client_id

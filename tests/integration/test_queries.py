@@ -28,6 +28,7 @@ UNPLANNED = (
     "drop",
     "analyze",
     "checkpoint",
+    "vacuum",
 )
 
 SCALARS: dict[str, type[Any]] = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from aggregator.rpc.server import Context
 from aggregator.store import assets, buckets, clients
 from aggregator.store.database import Database
 from tests.bills import projection, reading
-from tests.builders import World, month
+from tests.builders import HOUR, World, month
 from ullage.v1 import inventory_pb2
 from ullage.v1.types_pb2 import OPERATOR_GLOB, PageInfo, PageRequest
 
@@ -28,6 +29,7 @@ HOSTILE = [
     "%s %(name)s {0} $1",
 ]
 T = datetime(2025, 6, 1, tzinfo=UTC)
+NOW = datetime.now(UTC)
 
 
 @pytest.fixture
@@ -94,6 +96,13 @@ async def crowd(world: World) -> list[int]:
         asset = await world.asset(f"{'Web' if number % 2 else 'web'}-{number % 4}", agent=agent)
         if number % 3:
             await world.assignment(asset, owners[number % 2])
+        if number % 5:
+            series = await world.series(asset)
+            await world.measured(series, NOW - (2 + number % 7) * HOUR, NOW - (number % 2) * HOUR)
+            await world.conn.execute(
+                "update unbound_candidate set money = %s, currency = 'EUR' where series_id = %s",
+                [number % 3 or None, series],
+            )
         found.append(asset)
     return found
 
@@ -112,6 +121,12 @@ async def test_pages_of_assets_hold_each_asset_once_and_in_order(
             "name": (row.name.lower(), row.id),
             "client_name": (row.client_name.lower(), row.id),
             "created_at": (row.created_at.ToNanoseconds(), row.id),
+            "last_seen": (row.last_seen.ToNanoseconds(), row.id),
+            "unbound_money": (Decimal(row.unbound_money.amount or "-1"), row.id),
+            "days_unbound": (
+                -row.unbound_since.ToNanoseconds() if row.HasField("unbound_since") else -(2**63),
+                row.id,
+            ),
         }[sort]
         for row in rows
     ]
