@@ -14,12 +14,14 @@ from aggregator.actions.asset_act import (
     given_hour,
     make_plans,
 )
+from aggregator.actions.create_bucket import client_to_change
+from aggregator.actions.suggest import suggest
 from aggregator.domain.bind import Asset, Bucket, Plan, World
 from aggregator.domain.decide import ByHand, bound, unbound
 from aggregator.domain.slot import slot_start
 from aggregator.errors import Conflict, Invalid, NotFound
 from aggregator.store import asset_acts, binding
-from aggregator.store.asset_acts import BucketToBind
+from aggregator.store.asset_acts import BucketToBind, HeldAsset
 from aggregator.store.calendars import calendars
 from aggregator.store.database import Connection, Database
 
@@ -71,69 +73,94 @@ async def bind_assets(
     What of them is nobody's is assigned to that client first; all are acknowledged, and rules leave them alone from then
     on. Raises ``Invalid``, ``NotFound``, and ``Conflict`` naming what is in the way.
     """
-    chosen = {asset_id: tuple(sorted(set(bucket_ids))) for asset_id in asset_ids}
-    return await bind_each(
-        db,
-        chosen=chosen,
-        times=times or Times(),
-        dry_run=dry_run,
-        confirmed_assets=confirmed_assets,
-        now=now,
-    )
+    same = tuple(sorted(set(bucket_ids)))
+    if not same:
+        raise Invalid("bucket_ids", "is empty; name at least one bucket")
+    async with acting_on(db, asset_ids, dry_run=dry_run) as (conn, held):
+        chosen = {asset.id: Chosen(buckets=same) for asset in held}
+        return await _bind(conn, held, chosen, times or Times(), dry_run, confirmed_assets, now)
 
 
-async def bind_each(
+async def bind_as_suggested(
     db: Database,
     *,
-    chosen: Mapping[int, tuple[int, ...]],
-    times: Times,
+    asset_ids: Sequence[int],
+    times: Times | None = None,
     dry_run: bool = False,
     confirmed_assets: int = 0,
     now: datetime | None = None,
 ) -> Done:
-    """The same with buckets for each asset."""
-    from_slot, to_slot = times.slots()
-    async with acting_on(db, list(chosen), dry_run=dry_run) as (conn, held):
-        check_active(held)
-        found = await _buckets(conn, {bucket for buckets in chosen.values() for bucket in buckets})
-        clients = {
-            asset_id: _client_of([found[b] for b in buckets], asset_id)
-            for asset_id, buckets in chosen.items()
+    """The same to the client and buckets that are suggested for each; where no bucket is, filters of the client decide.
+
+    Raises also ``Conflict`` for an asset for which nothing is suggested.
+    """
+    async with acting_on(db, asset_ids, dry_run=dry_run) as (conn, held):
+        found = await suggest(conn, [asset.id for asset in held])
+        for asset in held:
+            if asset.id not in found:
+                raise Conflict(
+                    f"nothing is suggested for asset {asset.id} ({asset.name}); leave it out, or name buckets"
+                )
+        chosen = {
+            key: Chosen(buckets=tuple(sorted(bucket.id for bucket in one.buckets)), client_id=one.client_id)
+            for key, one in found.items()
         }
-        reach = await _reach_back(conn, set(clients.values()), times)
-        ids = [asset.id for asset in held]
+        return await _bind(conn, held, chosen, times or Times(), dry_run, confirmed_assets, now)
 
-        def decide(asset: Asset, world: World) -> Plan:
-            client_id = clients[asset.id]
-            mine = [_as_bound(found[b], world) for b in chosen[asset.id]]
-            return bound(
-                asset,
-                world,
-                ByHand(
-                    client_id=client_id,
-                    buckets=mine,
-                    from_slot=from_slot,
-                    to_slot=to_slot,
-                    backdate_to=reach.get(client_id),
-                ),
-            )
 
-        planned = await make_plans(conn, ids, decide=decide, also=sorted(set(clients.values())))
-        await binding.decide_by_hand(conn, ids)
-        notes = times.notes()
-        if times.backdate:
-            await asset_acts.backdate(conn)
-            notes.append("what is finalised stays; in that time it is billed by adjustments alone")
-        preview = await carry_out(
-            conn,
-            planned,
-            now=now or await asset_acts.read_clock(conn),
-            dry_run=dry_run,
-            confirmed_assets=confirmed_assets,
-            notes=notes,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Buckets for one asset; without any the client alone."""
+
+    buckets: tuple[int, ...]
+    client_id: int = 0
+
+
+async def _bind(
+    conn: Connection,
+    held: Sequence[HeldAsset],
+    chosen: Mapping[int, Chosen],
+    times: Times,
+    dry_run: bool,
+    confirmed_assets: int,
+    now: datetime | None,
+) -> Done:
+    from_slot, to_slot = times.slots()
+    check_active(held)
+    found = await _buckets(conn, {bucket for one in chosen.values() for bucket in one.buckets})
+    clients = {key: _client_of([found[b] for b in one.buckets], one.client_id) for key, one in chosen.items()}
+    for client_id in sorted(set(clients.values())):
+        await client_to_change(conn, client_id)
+    reach = await _reach_back(conn, set(clients.values()), times)
+
+    def decide(asset: Asset, world: World) -> Plan:
+        client_id = clients[asset.id]
+        decision = ByHand(
+            client_id=client_id,
+            buckets=[_as_bound(found[bucket], world) for bucket in chosen[asset.id].buckets],
+            from_slot=from_slot,
+            to_slot=to_slot,
+            backdate_to=reach.get(client_id),
         )
-        changed = sum(bool(plan) for plan in planned.plans.values())
-        return await done(conn, changed=changed, preview=preview, dry_run=dry_run)
+        return bound(asset, world, decision)
+
+    ids = [asset.id for asset in held]
+    planned = await make_plans(conn, ids, decide=decide, also=sorted(set(clients.values())))
+    await binding.decide_by_hand(conn, ids)
+    notes = times.notes()
+    if times.backdate:
+        await asset_acts.backdate(conn)
+        notes.append("what is finalised stays; in that time it is billed by adjustments alone")
+    preview = await carry_out(
+        conn,
+        planned,
+        now=now or await asset_acts.read_clock(conn),
+        dry_run=dry_run,
+        confirmed_assets=confirmed_assets,
+        notes=notes,
+    )
+    changed = sum(bool(plan) for plan in planned.plans.values())
+    return await done(conn, changed=changed, preview=preview, dry_run=dry_run)
 
 
 async def unbind_assets(
@@ -170,8 +197,6 @@ async def unbind_assets(
 
 
 async def _buckets(conn: Connection, ids: set[int]) -> dict[int, BucketToBind]:
-    if not ids:
-        raise Invalid("bucket_ids", "is empty; name at least one bucket")
     if len(ids) > BUCKETS_MAX:
         raise Invalid("bucket_ids", f"has {len(ids)}; at most {BUCKETS_MAX} are taken at once")
     found = {bucket.id: bucket for bucket in await asset_acts.buckets(conn, ids)}
@@ -180,22 +205,18 @@ async def _buckets(conn: Connection, ids: set[int]) -> dict[int, BucketToBind]:
     return found
 
 
-def _client_of(buckets: Sequence[BucketToBind], asset_id: int) -> int:
-    """The client of all of an asset's buckets."""
+def _client_of(buckets: Sequence[BucketToBind], suggested: int) -> int:
+    """The client of all of an asset's buckets, or the one that is suggested without any."""
     if len({bucket.client_id for bucket in buckets}) > 1:
         names = sorted({bucket.client_name for bucket in buckets})
         raise Invalid("bucket_ids", f"are of {' and '.join(names)}; name buckets of one client")
     counted: dict[tuple[int, int], str] = {}
     for bucket in buckets:
-        if not bucket.client_enabled:
-            raise Conflict(f"the client {bucket.client_name} is disabled; enable it first")
         kind = bucket.source_type_id, bucket.unit_type_id
         if kind in counted:
             raise Invalid("bucket_ids", f"{counted[kind]} and {bucket.name} count the same; name one of them")
         counted[kind] = bucket.name
-    if not buckets:
-        raise Conflict(f"no bucket is named for asset {asset_id}")
-    return buckets[0].client_id
+    return buckets[0].client_id if buckets else suggested
 
 
 def _as_bound(bucket: BucketToBind, world: World) -> Bucket:

@@ -56,7 +56,8 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByHand:
-    """A decision where series are counted: ``buckets`` of one client, from and to None as open as can be.
+    """A decision where series are counted: ``buckets`` of one client (none: it is only the client's), from and to
+    None as open as can be.
 
     ``backdate_to``: the slot to which finalised time may be reached back into; None: not at all.
     """
@@ -136,7 +137,7 @@ def bound(asset: Asset, world: World, decision: ByHand) -> Plan:
             if (bucket.source_type_id, bucket.unit_type_id) == (asset.source_type_id, series.unit_type_id):
                 wanted = _within_terms(asset, bucket, start, end)
                 by_hand[series.id] = _with_hand(asset, series, world, wanted)
-    if not by_hand:
+    if decision.buckets and not by_hand:
         raise Refused(Reason.NO_SERIES, asset_id=asset.id, owner_id=decision.buckets[0].id)
     mine = max(start, world.finalised[decision.client_id])
     free = unclaimed(asset.assignments, decision.client_id, from_slot=mine, to_slot=OPEN_SLOT)
@@ -227,7 +228,7 @@ def _with_hand(asset: Asset, series: Series, world: World, wanted: Span) -> Sequ
         else:
             kept.append(span)
     for held in series.bindings:
-        finalised = min(held.to_slot, world.finalised_of_bucket(held.owner_id))
+        finalised = min(held.to_slot, wanted.to_slot, world.finalised_of_bucket(held.owner_id))
         if not held.by_hand and max(held.from_slot, wanted.from_slot) < finalised:
             raise Refused(Reason.BOUND, asset_id=asset.id, owner_id=held.owner_id, slot=held.from_slot)
     return [*kept, wanted]

@@ -2,7 +2,7 @@
 
 from aggregator.actions.acknowledge_assets import acknowledge_assets, describe_assets
 from aggregator.actions.assign_assets import assign_assets, release_assets
-from aggregator.actions.bind_assets import Times, bind_assets, unbind_assets
+from aggregator.actions.bind_assets import Times, bind_as_suggested, bind_assets, unbind_assets
 from aggregator.actions.merge_assets import merge_assets
 from aggregator.actions.set_assets_enabled import disregard_assets, restore_assets, set_assets_enabled
 from aggregator.errors import Invalid
@@ -101,20 +101,30 @@ class AssetActs:
         self, request: asset_acts_pb2.BindAssetsRequest, context: Context
     ) -> asset_acts_pb2.ActReply:
         """By hand, to the buckets that are named or to those that are suggested."""
-        if request.suggested:
-            raise Invalid("suggested", "cannot be had here yet; name buckets")
-        done = await bind_assets(
-            self._db,
-            asset_ids=request.asset_ids,
-            bucket_ids=request.bucket_ids,
-            times=Times(
-                since=convert_acts.given_time(request, "from"),
-                until=convert_acts.given_time(request, "to"),
-                backdate=request.backdate,
-            ),
-            dry_run=request.dry_run,
-            confirmed_assets=request.confirmed_assets,
+        times = Times(
+            since=convert_acts.given_time(request, "from"),
+            until=convert_acts.given_time(request, "to"),
+            backdate=request.backdate,
         )
+        if request.suggested:
+            if request.bucket_ids:
+                raise Invalid("bucket_ids", "contradicts suggested; give one of them")
+            done = await bind_as_suggested(
+                self._db,
+                asset_ids=request.asset_ids,
+                times=times,
+                dry_run=request.dry_run,
+                confirmed_assets=request.confirmed_assets,
+            )
+        else:
+            done = await bind_assets(
+                self._db,
+                asset_ids=request.asset_ids,
+                bucket_ids=request.bucket_ids,
+                times=times,
+                dry_run=request.dry_run,
+                confirmed_assets=request.confirmed_assets,
+            )
         return convert_acts.act(done)
 
     async def UnbindAssets(

@@ -30,7 +30,6 @@ class BucketToBind:
     name: str
     client_id: int
     client_name: str
-    client_enabled: bool
     source_type_id: int
     unit_type_id: int
 

@@ -78,7 +78,7 @@ select id, name from client where id = any(%(ids)s::bigint[])
 -- name: buckets
 -- Each with what it counts, and whose it is.
 select
-    b.id, b.name, b.client_id, c.name as client_name, c.enabled as client_enabled, b.source_type_id, b.unit_type_id
+    b.id, b.name, b.client_id, c.name as client_name, b.source_type_id, b.unit_type_id
 from bucket as b
 join client as c on c.id = b.client_id
 where b.id = any(%(ids)s::bigint[])

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from aggregator.actions.asset_act import ASSETS_MAX
-from aggregator.actions.bind_assets import Times, bind_assets, unbind_assets
+from aggregator.actions.bind_assets import Times, bind_as_suggested, bind_assets, unbind_assets
 from aggregator.domain.slot import OPEN_SLOT, slot_of
 from aggregator.errors import Conflict, Invalid, NotFound
 from tests.rollup_world import Conn, opened
-from tests.two_clients import DAY, NOON, NOVEMBER, Estate, assignments, bindings, value
+from tests.two_clients import DAY, FINALISED, NOON, NOVEMBER, Estate, assignments, bindings, value
 
 
 @pytest.fixture
@@ -149,3 +149,25 @@ async def test_buckets_that_count_nothing_of_the_asset_or_the_same_or_other_clie
             await bind(unpriced)
         with pytest.raises(NotFound, match="bucket 999"):
             await bind(999)
+
+
+async def test_assets_are_bound_as_is_suggested_or_the_act_is_refused(
+    dsn: str, conn: Conn, estate: Estate
+) -> None:
+    agent = await value(conn, "select agent_id from asset")
+    for name in ("web-2", "web-3", "web-4"):
+        like = await estate.world.asset(name, agent=agent)
+        await estate.world.assignment(like, estate.acme, since=NOVEMBER)
+        await estate.world.binding(await estate.world.series(like), estate.ram, since=NOVEMBER)
+    stray = await estate.world.asset("web-9", agent=agent)
+    series = await estate.world.series(stray)
+    await estate.world.measured(series, NOVEMBER, NOON)
+    strange = await estate.world.asset("zzz")
+    await conn.commit()
+    async with opened(dsn) as db:
+        with pytest.raises(Conflict, match="nothing is suggested"):
+            await bind_as_suggested(db, asset_ids=[stray, strange])
+        assert await assignments(conn, stray) == []
+        assert (await bind_as_suggested(db, asset_ids=[stray])).changed == 1
+    assert await assignments(conn, stray) == [(estate.acme, FINALISED, OPEN_SLOT)]
+    assert await bindings(conn, series) == [(estate.ram, FINALISED, OPEN_SLOT)]
