@@ -84,7 +84,8 @@ async def test_a_vm_deleted_after_6_of_24_slots_is_absent(
 
 async def test_a_gap_behind_an_absence_holds_nothing(db: Database) -> None:
     found = await one_day(db, {0: 10, 1: None, 5: 10}, aggregation="sum", gap_hold=1)
-    assert (found.quantity, found.absent, found.gap) == (10 + 10 + 10, 1, 21)
+    assert found.quantity == 10 + 10 + 10
+    assert (found.absent, found.gap) == (1, 21)
 
 
 @pytest.mark.parametrize(("aggregation", "quantity"), [("sum", "1000"), ("max", "100")])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.domain.quantity import NO_USAGE, Unit, Usage, quantity, quantity_symbol, ratio
+from aggregator.domain.quantity import NO_USAGE, Unit, Usage, quantity, quantity_symbol, rank, ratio
 from aggregator.domain.terms import Aggregation
 
 GIB = Unit(kind="level", divisor=2**30, per="total", precision=4, slot_minutes=60)
@@ -128,3 +128,23 @@ def test_a_quantity_is_counted_in_what_its_aggregation_makes_of_the_unit(
     kind: str, aggregation: Aggregation, expected: str
 ) -> None:
     assert quantity_symbol("GiB", kind=kind, aggregation=aggregation) == expected
+
+
+@pytest.mark.parametrize(
+    ("percentile", "slots", "expected"),
+    [
+        # 31 days of 5-minute slots: 446 are free. 30 days: 432, as carriers say ("the top 36 hours").
+        ("95", 31 * 288, 8_482),
+        ("95", 30 * 288, 30 * 288 - 432),
+        ("99.9", 1000, 999),
+        ("99.9", 1001, 1000),
+        # As a float, 0.7 × 10 is just above 7.
+        ("70", 10, 7),
+        ("29", 100, 29),
+        ("100", 7, 7),
+        ("0.001", 7, 1),
+        ("50", 0, 0),
+    ],
+)
+def test_a_percentiles_rank_is_reckoned_in_integers(percentile: str, slots: int, expected: int) -> None:
+    assert rank(Decimal(percentile), slots) == expected
