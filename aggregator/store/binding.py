@@ -6,7 +6,7 @@ Turns rows into what ``domain/bind.py`` asks for and back into arrays; decides n
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypeVar
 
 import sql
 from aggregator.domain.bind import Asset, Bucket, Change, Held, Plan, Series, Span, World, first_rule
@@ -17,6 +17,9 @@ from aggregator.store.database import Connection, execute, fetch_all
 
 _Q = sql.queries("binding")
 _R = sql.queries("rules")
+_T = TypeVar("_T")
+
+ROWS_PER_STATEMENT_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,31 +207,35 @@ async def flag_assets_of_rules(conn: Connection) -> int:
 async def _save(conn: Connection, kind: _Saving, changes: Sequence[tuple[int, Change]]) -> int:
     """Changes with the id of the asset or series they are about, in the order that ``Change`` asks for."""
     removed = [span.id for _, change in changes for span in change.removed]
-    if removed:
-        await execute(conn, kind.remove, {"ids": removed})
+    for part in _parts(removed):
+        await execute(conn, kind.remove, {"ids": list(part)})
     resized = [pair for _, change in changes for pair in change.resized]
     shorter = [pair for pair in resized if pair[1].to_slot < pair[0].to_slot]
     longer = [pair for pair in resized if pair[1].to_slot >= pair[0].to_slot]
-    for pairs in (shorter, longer):
-        if pairs:
-            params = {
-                "ids": [held.id for held, _ in pairs],
-                "to_slots": [wanted.to_slot for _, wanted in pairs],
-                "rules": [wanted.rule_id for _, wanted in pairs],
-            }
-            await execute(conn, kind.resize, params)
-    added = [(of_id, span) for of_id, change in changes for span in change.added]
-    if added:
+    for pairs in (*_parts(shorter), *_parts(longer)):
         params = {
-            "of_ids": [of_id for of_id, _ in added],
-            "owners": [span.owner_id for _, span in added],
-            "from_slots": [span.from_slot for _, span in added],
-            "to_slots": [span.to_slot for _, span in added],
-            "rules": [span.rule_id for _, span in added],
-            "by_hand": [span.by_hand for _, span in added],
+            "ids": [held.id for held, _ in pairs],
+            "to_slots": [wanted.to_slot for _, wanted in pairs],
+            "rules": [wanted.rule_id for _, wanted in pairs],
+        }
+        await execute(conn, kind.resize, params)
+    added = [(of_id, span) for of_id, change in changes for span in change.added]
+    for rows in _parts(added):
+        params = {
+            "of_ids": [of_id for of_id, _ in rows],
+            "owners": [span.owner_id for _, span in rows],
+            "from_slots": [span.from_slot for _, span in rows],
+            "to_slots": [span.to_slot for _, span in rows],
+            "rules": [span.rule_id for _, span in rows],
+            "by_hand": [span.by_hand for _, span in rows],
         }
         await execute(conn, kind.add, params)
     return len(removed) + len(resized) + len(added)
+
+
+def _parts(rows: Sequence[_T]) -> list[Sequence[_T]]:
+    """What one statement takes: triggers look at its rows together, and at many together slowly."""
+    return [rows[at : at + ROWS_PER_STATEMENT_MAX] for at in range(0, len(rows), ROWS_PER_STATEMENT_MAX)]
 
 
 def _changed_spans(changes: Iterable[tuple[int, Change]]) -> dict[str, Any]:
