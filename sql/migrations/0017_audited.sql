@@ -11,8 +11,13 @@ select audit_table(
     acts => '{update,delete}'
 );
 select audit_table('asset_pause');
+-- What rules once assigned is changed by hand alone where they leave the asset alone.
 select audit_table(
-    'assignment', without => '{created_at}', client => '%1$s.client_id', decisions => '%1$s.rule_id is null'
+    'assignment',
+    without => '{created_at}',
+    client => '%1$s.client_id',
+    decisions => '%1$s.rule_id is null
+        or (select a.assigned_by_hand from asset a where a.id = %1$s.asset_id)'
 );
 select audit_table(
     'binding',
@@ -38,7 +43,12 @@ select audit_table('contract_count', without => '{imported_at}', client => '%1$s
 select audit_table(
     'api_key', columns => '{name,prefix,role,client_id,enabled}', client => '%1$s.client_id'
 );
-select audit_table('agent', columns => '{name,site,state}');
+select audit_table('agent', columns => '{name,site,state,state_reason}');
+-- A renewal is no decision of anybody; enrolments, recoveries and certificates by hand are.
+select audit_table(
+    'certificate', columns => '{agent_id,generation,not_after,way}', decisions => '%1$s.way <> ''renew''',
+    acts => '{insert}'
+);
 select audit_table(
     'enrolment_token', columns => '{host_name,site,agent_id,expires_at,used_at,used_agent,revoked_at}'
 );
