@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from aggregator import authority
+from aggregator import authority, rotation
 from aggregator.cli.opened import database_address
 from aggregator.config import Config, ConfigError, split_address
 from aggregator.embedded import EmbeddedError
@@ -151,10 +151,12 @@ def _tls(config: Config) -> Iterator[Check]:
         yield Check("tls.key", False, f"{tls.key} can be read by others", f"chmod 600 {tls.key}")
     if problems:
         return
-    certificate, ca = authority.load_certificate(tls.certificate), authority.load_certificate(tls.ca)
+    certificate, authorities = authority.load_certificate(tls.certificate), rotation.read_bundle(tls.ca)
+    # Of several, during a rotation, the one that counts.
+    known = rotation.known_by(certificate, authorities)
     yield _validity("tls.certificate", certificate.not_valid_after_utc, now)
-    yield _validity("tls.ca", ca.not_valid_after_utc, now)
-    own = authority.issued_by(certificate, ca)
+    yield _validity("tls.ca", (known or authorities[0]).not_valid_after_utc, now)
+    own = known is not None
     yield Check(
         "tls.certificate",
         own,
@@ -167,7 +169,9 @@ def _validity(name: str, end: datetime, now: datetime) -> Check:
     left = end - now
     well = left >= CERTIFICATE_LEFT_MIN
     text = f"valid until {end:%Y-%m-%d %H:%M} UTC" if left > timedelta() else f"expired on {end:%Y-%m-%d}"
-    return Check(name, well, text, "" if well else "issue a new one and restart")
+    return Check(
+        name, well, text, "" if well else "issue a new one (an authority: `ullage-aggregator ca rotate`)"
+    )
 
 
 def _authority(config: Config) -> Iterator[Check]:
