@@ -69,7 +69,8 @@ async def hold(conn: Connection, assets: Collection[int]) -> list[HeldAsset]:
 
 async def acknowledge(conn: Connection, assets: Collection[int], *, withdraw: bool = False) -> int:
     """How many were new until now or, with ``withdraw``, are new again."""
-    return await execute(conn, _Q["make_new" if withdraw else "acknowledge"], {"assets": list(assets)})
+    query = _Q["make_new"] if withdraw else _Q["acknowledge"]
+    return await execute(conn, query, {"assets": list(assets)})
 
 
 async def describe(conn: Connection, assets: Collection[int], *, description: str) -> int:
