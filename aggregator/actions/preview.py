@@ -30,7 +30,7 @@ from aggregator.store.database import Connection
 from aggregator.store.estimate import SeriesEstimate, price_in
 
 # An act on more assets than this is estimated from so many of them, spread evenly; a dry run has to be quick.
-ASSETS_LOOKED_AT_MAX = 2_000
+ASSETS_LOOKED_AT_MAX = 500
 
 _Prices = Mapping[tuple[int, int], SeriesEstimate]
 
