@@ -56,7 +56,7 @@ async def _undo(conn: Connection, group_id: int) -> Undone:
     if held:
         await rebind_assets(conn, held)
     # Only now: rebinding leaves disabled and disregarded assets alone, and what they had must end first.
-    await audit.set_back_assets(conn, group_id, left_alone=True)
+    await audit.set_back_assets(conn, group_id, "left-alone")
     new = await audit.group_of(conn)
     if not new:
         raise Conflict(f"audit group {group_id} changed nothing in the end; there is nothing to undo")
@@ -119,6 +119,7 @@ async def _assets(
 async def _set_back(conn: Connection, group_id: int, changed_rules: Sequence[audit.RuleChange]) -> None:
     """In an order in which no two spans overlap in between, and nothing refers to what is gone."""
     await audit.end_suppressions(conn, group_id)
+    await audit.set_back_assets(conn, group_id, "decided")
     made_rules = [rule.id for rule in changed_rules if rule.action == "insert"]
     if made_rules:
         await audit.end_rules(conn, made_rules)
@@ -133,7 +134,7 @@ async def _set_back(conn: Connection, group_id: int, changed_rules: Sequence[aud
         await audit.set_back_spans(conn, group_id, table)
         await audit.set_back(conn, group_id, table, "insert")
     await audit.set_back(conn, group_id, "asset_pause", "insert")
-    await audit.set_back_assets(conn, group_id, left_alone=False)
+    await audit.set_back_assets(conn, group_id, "others")
 
 
 async def _notes(conn: Connection, group_id: int) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from psycopg.errors import ExclusionViolation, ForeignKeyViolation, UniqueViolation
 
@@ -20,13 +20,13 @@ from aggregator.store.snapshot import Snapshot
 
 _Q = sql.queries("audit")
 _B = sql.queries("binding")
-_R = sql.queries("rules")
 
 SORTS = ("id",)
 # Beyond it a list says this many: counting all of years would take longer than reading the page.
 TOTAL_MAX = 100_000
 
 Bound = tuple[int, int, int, int]
+Turn = Literal["decided", "others", "left-alone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,12 +220,12 @@ async def concerned_buckets(conn: Connection, group_id: int) -> list[BucketChang
 
 async def assets_of_rule(conn: Connection, rule_id: int) -> list[int]:
     """Assets that the rule assigned, in time that is not finalised."""
-    return [row.id for row in await fetch_all(conn, _Id, _R["assets_of_rule"], {"rule_id": rule_id})]
+    return [row.id for row in await fetch_all(conn, _Id, _Q["assets_of_rule"], {"rule_id": rule_id})]
 
 
 async def assets_of_bucket(conn: Connection, bucket_id: int) -> list[int]:
     """Assets bound to the bucket, in time that is not finalised."""
-    return [row.id for row in await fetch_all(conn, _Id, _R["assets_of_bucket"], {"buckets": [bucket_id]})]
+    return [row.id for row in await fetch_all(conn, _Id, _Q["assets_of_bucket"], {"bucket_id": bucket_id})]
 
 
 async def set_back(conn: Connection, group_id: int, table: str, step: str) -> None:
@@ -239,15 +239,17 @@ async def set_back_spans(conn: Connection, group_id: int, table: str) -> None:
     await execute(conn, _Q["set_back_longer"], {"id": group_id, "table": table})
 
 
-async def set_back_assets(conn: Connection, group_id: int, *, left_alone: bool) -> None:
-    """Those assets that become disabled or disregarded by it, or all others."""
-    await execute(conn, _Q["set_back_assets"], {"id": group_id, "left_alone": left_alone})
+async def set_back_assets(conn: Connection, group_id: int, turn: Turn) -> None:
+    """The assets of one turn: the log takes changes of what rules leave alone for decisions, and rebinding goes by it."""
+    await execute(conn, _Q["set_back_assets"], {"id": group_id, "turn": turn})
 
 
 async def make_room(conn: Connection, group_id: int) -> None:
     """Takes away what rules and filters did where decisions by hand are to be set back."""
-    await execute(conn, _Q["make_room_for_assignments"], {"id": group_id})
-    await execute(conn, _Q["make_room_for_bindings"], {"id": group_id})
+    await execute(conn, _Q["clear_assignments"], {"id": group_id})
+    await execute(conn, _Q["shorten_assignments"], {"id": group_id})
+    await execute(conn, _Q["clear_bindings"], {"id": group_id})
+    await execute(conn, _Q["shorten_bindings"], {"id": group_id})
 
 
 async def end_rules(conn: Connection, rules: Collection[int]) -> None:

@@ -182,11 +182,14 @@ select audit_set_back(%(id)s, %(table)s, 'update', 'p.to_slot < t.to_slot')
 select audit_set_back(%(id)s, %(table)s, 'update', 'p.to_slot >= t.to_slot or p.to_slot is null')
 
 -- name: set_back_assets
--- `left_alone`: those that become disabled or disregarded, or all others.
+-- By turns: `decided`, which rules leave alone from then on; `left-alone`, which become disabled or disregarded; and all others.
 select audit_set_back(
     %(id)s, 'asset', 'update',
-    case when %(left_alone)s::boolean then '' else 'not ' end
-    || $which$(n.old_values @> '{"enabled": false}' or coalesce(n.old_values ->> 'disregarded_at', '') <> '')$which$
+    $which$ case
+        when n.old_values @> '{"enabled": false}' or coalesce(n.old_values ->> 'disregarded_at', '') <> '' then 'left-alone'
+        when n.old_values @> '{"assigned_by_hand": true}' then 'decided'
+        else 'others'
+    end = $which$ || quote_literal(%(turn)s)
 )
 
 -- name: assignments_in_the_way
@@ -240,7 +243,7 @@ from client c
 where c.id = x.client_id and x.rule_id = any(%(rules)s::bigint[])
     and x.from_slot < c.finalised_slot and x.to_slot > c.finalised_slot
 
--- name: make_room_for_assignments
+-- name: clear_assignments
 -- What rules assigned where a decision by hand is to be set back.
 with room as materialized (
     select coalesce((n.old_values ->> 'asset_id')::bigint, own.asset_id) as asset_id,
@@ -249,15 +252,25 @@ with room as materialized (
     from audit_net(%(id)s) n
     left join assignment own on own.id = n.record_id::bigint
     where n.table_name = 'assignment' and n.action <> 'insert'
-), gone as (
-    delete from assignment x using room r
-    where x.asset_id = r.asset_id and x.rule_id is not null and x.from_slot >= r.from_slot and x.from_slot < r.to_slot
+)
+delete from assignment x using room r
+where x.asset_id = r.asset_id and x.rule_id is not null and x.from_slot >= r.from_slot and x.from_slot < r.to_slot
+
+-- name: shorten_assignments
+-- What rules assigned where a decision by hand is to be set back.
+with room as materialized (
+    select coalesce((n.old_values ->> 'asset_id')::bigint, own.asset_id) as asset_id,
+           coalesce((n.old_values ->> 'from_slot')::integer, own.from_slot) as from_slot,
+           coalesce((n.old_values ->> 'to_slot')::integer, own.to_slot) as to_slot
+    from audit_net(%(id)s) n
+    left join assignment own on own.id = n.record_id::bigint
+    where n.table_name = 'assignment' and n.action <> 'insert'
 )
 update assignment x set to_slot = r.from_slot
 from room r
 where x.asset_id = r.asset_id and x.rule_id is not null and x.from_slot < r.from_slot and x.to_slot > r.from_slot
 
--- name: make_room_for_bindings
+-- name: clear_bindings
 with room as materialized (
     select coalesce((n.old_values ->> 'series_id')::integer, own.series_id) as series_id,
            coalesce((n.old_values ->> 'from_slot')::integer, own.from_slot) as from_slot,
@@ -265,9 +278,18 @@ with room as materialized (
     from audit_net(%(id)s) n
     left join binding own on own.id = n.record_id::bigint
     where n.table_name = 'binding' and n.action <> 'insert'
-), gone as (
-    delete from binding x using room r
-    where x.series_id = r.series_id and not x.by_hand and x.from_slot >= r.from_slot and x.from_slot < r.to_slot
+)
+delete from binding x using room r
+where x.series_id = r.series_id and not x.by_hand and x.from_slot >= r.from_slot and x.from_slot < r.to_slot
+
+-- name: shorten_bindings
+with room as materialized (
+    select coalesce((n.old_values ->> 'series_id')::integer, own.series_id) as series_id,
+           coalesce((n.old_values ->> 'from_slot')::integer, own.from_slot) as from_slot,
+           coalesce((n.old_values ->> 'to_slot')::integer, own.to_slot) as to_slot
+    from audit_net(%(id)s) n
+    left join binding own on own.id = n.record_id::bigint
+    where n.table_name = 'binding' and n.action <> 'insert'
 )
 update binding x set to_slot = r.from_slot
 from room r
@@ -303,3 +325,19 @@ select coalesce(sum(h.readings), 0)::bigint as readings
 from audit_net(%(id)s) n
 join suppression_hit h on h.suppression_id = n.record_id::bigint
 where n.table_name = 'suppression'
+
+-- name: assets_of_rule
+-- Assets that the rule assigned, in time that is not finalised.
+select distinct x.asset_id as id
+from assignment x
+join client c on c.id = x.client_id
+where x.rule_id = %(rule_id)s and x.to_slot > c.finalised_slot
+
+-- name: assets_of_bucket
+-- Assets with a binding to the bucket, in time that is not finalised.
+select distinct s.asset_id as id
+from binding b
+join series s on s.id = b.series_id
+join bucket k on k.id = b.bucket_id
+join client c on c.id = k.client_id
+where b.bucket_id = %(bucket_id)s and b.to_slot > c.finalised_slot
