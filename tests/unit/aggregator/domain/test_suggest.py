@@ -1,0 +1,84 @@
+"""Suggestions: what speaks for a client, and what decides nothing."""
+
+from collections.abc import Mapping, Sequence
+
+from aggregator.domain.suggest import Subject, Trait, buckets_like, likeness, reason
+
+ACME, BETA = 1, 2
+PATTERN, STEM = Trait("pattern", "vm acme-web-#"), Trait("stem", "vm acme")
+GENERIC, AGENT, OTHER_AGENT = Trait("pattern", "vm web-#"), Trait("agent", "vm 4"), Trait("agent", "vm 5")
+
+
+def subject(*traits: Trait, client_id: int | None = None, unit_types: Sequence[int] = (1, 2)) -> Subject:
+    return Subject(id=99, client_id=client_id, unit_types=unit_types, traits=traits)
+
+
+def neighbours() -> Mapping[Trait, Mapping[int, Sequence[int]]]:
+    return {
+        PATTERN: {ACME: range(10, 26)},
+        STEM: {ACME: range(10, 30)},
+        GENERIC: {ACME: range(40, 50), BETA: range(50, 60)},
+        AGENT: {ACME: range(10, 30)},
+        OTHER_AGENT: {BETA: range(50, 90)},
+    }
+
+
+def test_a_name_pattern_of_one_client_speaks_for_it() -> None:
+    found = likeness(subject(PATTERN, STEM), neighbours())
+    assert found is not None
+    assert (found.client_id, found.confidence) == (ACME, 100)
+    assert 99 not in found.like
+
+
+def test_a_name_that_two_clients_have_decides_nothing() -> None:
+    assert likeness(subject(GENERIC), neighbours()) is None
+
+
+def test_traits_that_contradict_each_other_make_no_suggestion() -> None:
+    strong = {**neighbours(), STEM: {BETA: range(50, 60)}}
+    assert likeness(subject(PATTERN, STEM, OTHER_AGENT), strong) is None
+
+
+def test_a_generic_name_is_told_apart_by_more_that_is_alike() -> None:
+    found = likeness(subject(GENERIC, AGENT), neighbours())
+    assert found is not None
+    assert found.client_id == ACME
+
+
+def test_an_asset_alone_is_like_no_other() -> None:
+    assert likeness(subject(PATTERN), {PATTERN: {ACME: [99]}}) is None
+    assert likeness(subject(PATTERN), {}) is None
+
+
+def test_one_neighbour_is_too_few() -> None:
+    assert likeness(subject(STEM), {STEM: {ACME: [10]}}) is None
+
+
+def test_an_asset_with_a_client_is_never_said_to_be_another_s() -> None:
+    found = likeness(subject(PATTERN, client_id=BETA), neighbours())
+    assert found is None
+    own = likeness(subject(GENERIC, OTHER_AGENT, client_id=BETA), neighbours())
+    assert own is not None
+    assert own.client_id == BETA
+
+
+def test_the_bucket_is_that_of_nearly_all_like_assets() -> None:
+    asked = subject(PATTERN, STEM)
+    found = likeness(asked, neighbours())
+    assert found is not None
+    bound = {asset: {1: 7, 2: 8 if asset % 2 else 9} for asset in found.like}
+    assert buckets_like(asked, found, bound) == {1: 7}
+
+
+def test_what_is_bound_already_is_not_suggested() -> None:
+    asked = subject(PATTERN, unit_types=(2,))
+    found = likeness(asked, neighbours())
+    assert found is not None
+    assert buckets_like(asked, found, {asset: {1: 7, 2: 8} for asset in found.like}) == {2: 8}
+
+
+def test_the_reason_is_told_in_words() -> None:
+    found = likeness(subject(PATTERN, AGENT), neighbours())
+    assert found is not None
+    text = reason(found, names=["web-01", "web-02"], client_name="acme")
+    assert text == "like web-01, web-02 and 18 others of acme: same name pattern, same agent"
