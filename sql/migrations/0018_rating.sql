@@ -21,13 +21,14 @@ alter table billing_reading
     add constraint billing_reading_adds_up check (used + buffer + overage + limit_amount = cost),
     add constraint billing_reading_coverage check (least(measured, absent, gap, spread) >= 0);
 
--- The value of a series in a slot, by what was folded of it there: an amount's total; of a level the mean in whole steps,
--- (2·total + n) div 2n computed so that it cannot overflow, or the figure that its unit type names.
-create function slot_value(kind text, level_value text, n integer, total bigint, high bigint, last bigint) returns bigint
+-- The value of a series in a slot, by what was folded of it there and the figure that its unit type names: 0 an amount's
+-- total; of a level 1 the mean in whole steps, (2·total + n) div 2n computed so that it cannot overflow, 2 the highest,
+-- 3 the last. A number, as it is asked for every reading of a month.
+create function slot_value(figure integer, n integer, total bigint, high bigint, last bigint) returns bigint
 language sql immutable parallel safe
-return case
-    when kind = 'amount' then total
-    when level_value = 'high' then high
-    when level_value = 'last' then last
-    else total / n + (2 * (total % n) >= n)::integer
+return case figure
+    when 0 then total
+    when 1 then total / n + (2 * (total % n) >= n)::integer
+    when 2 then high
+    else last
 end;

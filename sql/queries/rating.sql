@@ -44,6 +44,8 @@ bound as materialized (
             row_number() over () as piece, w.segment, w.bucket_id, w.fold, w.place, w.last_slot,
             w.hold * units as hold, units, b.series_id, s.asset_id, s.merged_from, s.unit_type_id, a.source_type_id,
             u.kind, u.level_value,
+            case when u.kind = 'amount' then 0 when u.level_value = 'mean' then 1 when u.level_value = 'high' then 2 else 3
+            end as figure,
             (greatest(b.from_slot, w.from_slot) + units - 1) / units * units as from_slot,
             (least(b.to_slot, w.to_slot) + units - 1) / units * units as to_slot,
             case when w.fold = 'maxima' then
@@ -199,7 +201,7 @@ piece as materialized (
 -- A hole begins behind a reading, or where looking begins.
 hole as materialized (
     select
-        p.piece, p.series_id, p.asset_id, p.source_type_id, p.kind, p.level_value, p.units, p.hold, p.agents, p.only_agent,
+        p.piece, p.series_id, p.asset_id, p.source_type_id, p.kind, p.figure, p.units, p.hold, p.agents, p.only_agent,
         p.family, p.from_slot, p.to_slot, x as span,
         p.measured @> (lower(x) - p.units) and coalesce(not p.hidden @> (lower(x) - p.units), true) as after_reading
     from piece p
@@ -210,7 +212,7 @@ hole as materialized (
 before_hole as materialized (
     select h.*, m.agent_id
     from (
-        select distinct series_id, kind, level_value, units, lower(span) - units as slot
+        select distinct series_id, figure, units, lower(span) - units as slot
         from hole
         where after_reading and (hold > 0 or agents > 1)
     ) h
@@ -219,7 +221,7 @@ before_hole as materialized (
 before as materialized (
     select distinct on (h.series_id, h.slot)
         h.series_id, h.slot, r.agent_id,
-        slot_value(h.kind, h.level_value, r.n[place], r.total[place], r.high[place], r.last[place]) as value
+        slot_value(h.figure, r.n[place], r.total[place], r.high[place], r.last[place]) as value
     from before_hole h
     join slots r on r.agent_id = h.agent_id and r.units = h.units and r.slot = h.slot
     cross join lateral array_position(r.series, h.series_id) as place
@@ -337,42 +339,55 @@ spread as materialized (
     where p.kind = 'amount'
     group by p.segment
 ),
+-- `key`, with the slot where `mask` lets it through, is what is folded by. Most readings are `plain`: one in a slot, each slot
+-- counts.
 valued as materialized (
-    select piece, series_id, line, by_slot, kind, level_value, from_slot, to_slot, contested, hidden,
-           case when fold = 'last' then last_slot end as only_slot
+    select piece, series_id, figure, from_slot, to_slot, contested, hidden, line << 32 as key,
+           case when by_slot then -1 else 0 end::bigint as mask,
+           case when fold = 'last' then last_slot end as only_slot,
+           fold <> 'last' and hidden is null and not contested as plain
     from piece
     where fold <> 'assets'
 ),
--- Not materialised, though read twice: where nothing is contested the second reading is free.
-cell as not materialized (
-    select
-        p.line, p.by_slot, p.contested, p.piece, c.slot, c.agent_id, c.n,
-        slot_value(p.kind, p.level_value, c.n, c.total, c.high, c.last) as value
+-- Read twice, and so not at all the second time where everything is plain.
+cell as materialized (
+    select p.key | (c.slot & p.mask) as key, p.contested, p.piece, c.slot, c.agent_id, c.n,
+           slot_value(p.figure, c.n, c.total, c.high, c.last) as value
     from (
         select slot, agent_id, unnest(series) as series_id, unnest(n) as n, unnest(total) as total, unnest(high) as high,
                unnest(last) as last
         from slots
+        where slot = any(array(select only_slot from valued))
+           or exists (select from valued where only_slot is null and not plain)
     ) c
     join valued p
-        on p.series_id = c.series_id and p.from_slot <= c.slot and c.slot < p.to_slot
+        on p.series_id = c.series_id and p.from_slot <= c.slot and c.slot < p.to_slot and not p.plain
         and (p.only_slot is null or c.slot = p.only_slot) and (p.hidden is null or not p.hidden @> c.slot)
 ),
 folded as (
     select key, sum(value) as total, max(value) as high
     from (
-        select case when by_slot then line << 32 | slot else line << 32 end as key, value
+        select p.key | (c.slot & p.mask) as key, slot_value(p.figure, c.n, c.total, c.high, c.last) as value
+        from (
+            select slot, unnest(series) as series_id, unnest(n) as n, unnest(total) as total, unnest(high) as high,
+                   unnest(last) as last
+            from slots
+        ) c
+        join valued p on p.series_id = c.series_id and p.from_slot <= c.slot and c.slot < p.to_slot and p.plain
+        union all
+        select key, value
         from cell
         where not contested
         union all
-        select case when by_slot then line << 32 | slot else line << 32 end, value
+        select key, value
         from (
-            select distinct on (piece, slot) line, by_slot, slot, value
+            select distinct on (piece, slot) key, value
             from cell
             where contested
             order by piece, slot, n desc, agent_id
         ) chosen
         union all
-        select case when p.by_slot then p.line << 32 | h.slot else p.line << 32 end, h.value
+        select p.key | (h.slot & p.mask), h.value
         from held h
         join valued p on p.piece = h.piece
         where (p.only_slot is null or h.slot = p.only_slot) and (p.hidden is null or not p.hidden @> h.slot)
