@@ -160,12 +160,12 @@ async def test_a_watch_that_falls_silent_is_lost(
                 assert "silent" in event.reason
 
 
-async def test_a_client_that_was_renamed_is_not_found_by_its_old_name(aggregator: Scripted) -> None:
+async def test_a_client_is_found_by_its_id_whatever_it_is_called(aggregator: Scripted) -> None:
+    aggregator.script.clients[0].name = "Brook & Daughters"
     async with Aggregator(aggregator.settings) as seen:
-        found = await seen.client(1, name="Brook & Sons")
-        assert found is not None
-        assert found.id == 1
-        assert await seen.client(1, name="Brook & Daughters") is None
+        assert (await seen.client(1)).name == "Brook & Daughters"
+        with pytest.raises(CallFailed, match="no client 99"):
+            await seen.client(99)
 
 
 def test_a_script_is_the_same_every_time() -> None:

@@ -30,8 +30,7 @@ def list_terms(bucket: str, form: str) -> None:
     """
 
     async def work(aggregator: Aggregator) -> inventory_pb2.Bucket:
-        request = inventory_pb2.GetBucketRequest(id=await bucket_id(aggregator, bucket))
-        return await aggregator.ask(aggregator.inventory.GetBucket, request)
+        return await aggregator.bucket(await bucket_id(aggregator, bucket))
 
     found, columns = terms_rows(run(work).all_terms)
     show((found, len(found)), columns, form, "terms")
@@ -52,9 +51,7 @@ def set_terms(*, bucket: str, dry_run: bool, form: str, **given: Any) -> None:
 
     async def work(aggregator: Aggregator) -> inventory_pb2.UpdateBucketReply:
         number = await bucket_id(aggregator, bucket)
-        found = await aggregator.ask(
-            aggregator.inventory.GetBucket, inventory_pb2.GetBucketRequest(id=number)
-        )
+        found = await aggregator.bucket(number)
         before = [one for one in found.all_terms if one.starts_on <= given["starts_on"]]
         held = (before or [agreements_pb2.Terms()])[-1]
         missing = [

@@ -124,8 +124,7 @@ def show_bucket(bucket: str, form: str) -> None:
     """
 
     async def work(aggregator: Aggregator) -> inventory_pb2.Bucket:
-        request = inventory_pb2.GetBucketRequest(id=await bucket_id(aggregator, bucket))
-        return await aggregator.ask(aggregator.inventory.GetBucket, request)
+        return await aggregator.bucket(await bucket_id(aggregator, bucket))
 
     found = run(work)
     row = rows.bucket_row(found)

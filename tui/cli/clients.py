@@ -75,8 +75,7 @@ def show_client(client: str, form: str) -> None:
     """
 
     async def work(aggregator: Aggregator) -> inventory_pb2.Client:
-        request = inventory_pb2.GetClientRequest(id=await client_id(aggregator, client))
-        return await aggregator.ask(aggregator.inventory.GetClient, request)
+        return await aggregator.client(await client_id(aggregator, client))
 
     write_facts(rows.client_row(run(work)), form)
 

@@ -5,7 +5,7 @@ Whatever only one place asks for goes by ``ask`` with the contract's own method 
 
 from collections.abc import AsyncIterator, Iterable
 
-from tui.client.pages import PAGE_ROWS_MAX, AssetQuery, Page
+from tui.client.pages import AssetQuery, Page
 from tui.client.watch import Event, watch
 from tui.client.wire import Wire
 from ullage.v1 import admin_pb2, billing_pb2, insight_pb2, inventory_pb2
@@ -19,17 +19,9 @@ class Aggregator(Wire):
         request = inventory_pb2.ListClientsRequest(page=page.message(), search=search)
         return await self.ask(self.inventory.ListClients, request)
 
-    async def client(self, client_id: int, *, name: str) -> inventory_pb2.Client | None:
-        """One client, found by its name; None when no client of that id has it any more."""
-        after = ""
-        while True:
-            reply = await self.clients(Page(size=PAGE_ROWS_MAX, after=after), search=name)
-            for client in reply.clients:
-                if client.id == client_id:
-                    return client
-            after = reply.page.next
-            if not after:
-                return None
+    async def client(self, client_id: int) -> inventory_pb2.Client:
+        """One client."""
+        return await self.ask(self.inventory.GetClient, inventory_pb2.GetClientRequest(id=client_id))
 
     async def assets(self, page: Page, query: AssetQuery) -> inventory_pb2.ListAssetsReply:
         """Assets for which everything in ``query`` holds."""
@@ -57,18 +49,9 @@ class Aggregator(Wire):
         )
         return await self.ask(self.inventory.ListBuckets, request)
 
-    async def bucket(self, bucket_id: int, *, client_id: int, name: str) -> inventory_pb2.Bucket | None:
-        """One bucket, found by its client and name; None when no bucket of that id has it any more."""
-        after = ""
-        while True:
-            page = Page(size=PAGE_ROWS_MAX, after=after)
-            reply = await self.buckets(page, client_id=client_id, search=name)
-            for bucket in reply.buckets:
-                if bucket.id == bucket_id:
-                    return bucket
-            after = reply.page.next
-            if not after:
-                return None
+    async def bucket(self, bucket_id: int) -> inventory_pb2.Bucket:
+        """One bucket with all its terms."""
+        return await self.ask(self.inventory.GetBucket, inventory_pb2.GetBucketRequest(id=bucket_id))
 
     async def readings(
         self, page: Page, *, client_id: int = 0, bucket_id: int = 0

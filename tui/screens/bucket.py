@@ -27,10 +27,10 @@ Reading = billing_pb2.Reading
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The bucket as it is now, and its client for the zone in which its days begin; None: renamed or gone."""
+    """The bucket as it is now, and its client for the zone in which its days begin."""
 
-    bucket: Bucket | None
-    client: inventory_pb2.Client | None
+    bucket: Bucket
+    client: inventory_pb2.Client
 
 
 def _state(reading: Reading) -> Text:
@@ -113,8 +113,8 @@ class BucketScreen(ListScreen):
     async def _ask_bucket(self) -> None:
         held, aggregator = self._bucket, self.desk.aggregator
         try:
-            bucket = await aggregator.bucket(held.id, client_id=held.client_id, name=held.name)
-            client = await aggregator.client(held.client_id, name=held.client_name)
+            bucket = await aggregator.bucket(held.id)
+            client = await aggregator.client(held.client_id)
         except CallFailed as error:
             self.post_message(LoadFailed(error))
             return
@@ -125,14 +125,12 @@ class BucketScreen(ListScreen):
         message.stop()
 
     def on_loaded(self, message: Loaded[Found]) -> None:
-        """What was not found again stays as it was known."""
+        """As they are now."""
         message.stop()
-        if message.data.client is not None:
-            self._zone = message.data.client.time_zone
-            self.table.redraw()
-        if message.data.bucket is not None:
-            self._bucket = message.data.bucket
-            self._show()
+        self._bucket = message.data.bucket
+        self._zone = message.data.client.time_zone
+        self.table.redraw()
+        self._show()
 
     def _show(self) -> None:
         bucket = self._bucket

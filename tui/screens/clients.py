@@ -126,7 +126,7 @@ class ClientScreen(ListScreen):
     @work(exclusive=True, group="client")
     async def _ask_client(self) -> None:
         try:
-            client = await self.desk.aggregator.client(self._client_id, name=self._client_name)
+            client = await self.desk.aggregator.client(self._client_id)
         except CallFailed as error:
             self.post_message(LoadFailed(error))
             return
@@ -136,12 +136,10 @@ class ClientScreen(ListScreen):
         """The list below says it."""
         message.stop()
 
-    def on_loaded(self, message: Loaded[Client | None]) -> None:
-        """None: renamed or gone since the list was read."""
+    def on_loaded(self, message: Loaded[Client]) -> None:
+        """As it is now, its name too."""
         message.stop()
         client = message.data
-        if client is None:
-            return
         period = days(moment(client.period_start), moment(client.period_end), client.time_zone)
         cycle = f"{client.cycle_count} {client.cycle_unit}, from {clean(client.cycle_anchor, 10)}"
         self._client_name = client.name
