@@ -33,19 +33,20 @@ async def reference(conn: Conn) -> Usage:
     kinds = {series: (kind, value) async for series, kind, value in cursor}
     cells: defaultdict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)
     for (agent, _, slot), row in (await saved_slots(conn)).items():
-        series, n, total, _, high, last = row[:6]
+        series, counts, total, _, high, last = row[:6]
         for place, one in enumerate(series):
             kind, which = kinds[one]
-            value = {
-                "mean": (2 * total[place] + n[place]) // (2 * n[place]),
+            of_level = {
+                "mean": (2 * total[place] + counts[place]) // (2 * counts[place]),
                 "high": high[place],
                 "last": last[place],
             }
-            cells[one, slot].append((-n[place], agent, total[place] if kind == "amount" else value[which]))
+            value = total[place] if kind == "amount" else of_level[which]
+            cells[one, slot].append((-counts[place], agent, value))
     found: defaultdict[tuple[int, object], list[tuple[int, int, int]]] = defaultdict(list)
     for (series_id, slot), reports in sorted(cells.items()):
         if kinds[series_id][0] == "amount":
-            counted = (slot, sum(value for _, _, value in reports), -sum(n for n, _, _ in reports))
+            counted = slot, sum(value for _, _, value in reports), -sum(n for n, _, _ in reports)
         else:
             n, _, value = min(reports)
             counted = (slot, value, -n)
