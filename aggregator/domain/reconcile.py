@@ -8,27 +8,27 @@ from aggregator.domain.quantity import ratio
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """In billed units. ``contracted`` None: the contract says nothing; ``metered`` None: nothing is metered.
+    """In billed units. ``metered`` None: nothing is metered.
 
-    ``difference`` is metered − contracted, each taken as 0 where it is None. ``unbound`` is the part of ``metered`` that no
+    ``difference`` is metered − contracted, with nothing metered taken as 0. ``unbound`` is the part of ``metered`` that no
     bucket bills.
     """
 
-    contracted: Decimal | None
+    contracted: Decimal
     metered: Decimal | None
     difference: Decimal
     unbound: Decimal
 
 
 def reconcile(
-    contracted: Decimal | None, *, steps: Decimal | None, unbound: Decimal, divisor: int, precision: int
+    contracted: Decimal, *, steps: Decimal | None, unbound: Decimal, divisor: int, precision: int
 ) -> Reconciled:
     """``steps`` and ``unbound`` are in steps of the unit type, of assets with a divisor of 1."""
     metered = None if steps is None else _units(steps, divisor, precision)
     return Reconciled(
         contracted=contracted,
         metered=metered,
-        difference=(metered or Decimal(0)) - (contracted or Decimal(0)),
+        difference=(metered or Decimal(0)) - contracted,
         unbound=_units(unbound, divisor, precision),
     )
 

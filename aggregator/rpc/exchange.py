@@ -118,6 +118,6 @@ def _row(row: ReconciliationRow, now: datetime) -> exchange_pb2.Reconciliation:
         metered=from_decimal(figures.metered),
         difference=from_decimal(figures.difference),
         unbound=from_decimal(figures.unbound),
-        as_of=row.as_of.isoformat() if row.as_of else "",
+        as_of=row.as_of.isoformat(),
         metered_at=from_time(now),
     )

@@ -112,7 +112,7 @@ class ContractLine:
 
 @dataclass(frozen=True, slots=True)
 class ReconciliationRow:
-    """What a contract counts (None: it does not) and what is metered (None: nothing is), the latter in steps.
+    """What a contract counts and what is metered (None: nothing is), the latter in steps.
 
     ``unit_type`` and what belongs to it are None where assets are counted.
     """
@@ -124,8 +124,8 @@ class ReconciliationRow:
     symbol: str | None
     divisor: int | None
     precision: int | None
-    contracted: Decimal | None
-    as_of: date | None
+    contracted: Decimal
+    as_of: date
     steps: Decimal | None
     unbound: Decimal
 
@@ -196,10 +196,15 @@ async def assets_by_key(conn: Connection, keys: Sequence[AssetKey]) -> list[list
 
 
 async def assigned_so(
-    conn: Connection, assets: Sequence[int], *, client_id: int, from_slot: int | None
+    conn: Connection, assets: Sequence[int], *, client_id: int, from_slot: int | None, by_hand: bool
 ) -> set[int]:
-    """Those that somebody assigned to the client already, from that slot on; None: from whenever."""
-    params = {"assets": list(assets), "client_id": client_id, "from_slot": from_slot}
+    """Those that are the client's already, from that slot on; None: from whenever. ``by_hand``: decided by somebody."""
+    params = {
+        "assets": list(assets),
+        "client_id": client_id,
+        "from_slot": from_slot,
+        "by_hand": by_hand,
+    }
     return {asset for (asset,) in await (await conn.execute(_Q["assigned_so"], params)).fetchall()}
 
 

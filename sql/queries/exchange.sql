@@ -24,11 +24,14 @@ where a.merged_into is null
 order by asked.place, a.id
 
 -- name: assigned_so
--- Of these assets those that are by hand, and nobody else's later, with this client from that slot on (null: from whenever).
+-- Of these assets those that are this client's now and for ever, from that slot on (null: from whenever); with `by_hand`
+-- those alone that somebody decided.
 select x.asset_id
 from assignment x
-where x.asset_id = any(%(assets)s::bigint[]) and x.client_id = %(client_id)s and x.rule_id is null
-  and x.to_slot = 2147483647 and (%(from_slot)s::integer is null or x.from_slot = %(from_slot)s)
+join asset a on a.id = x.asset_id
+where x.asset_id = any(%(assets)s::bigint[]) and x.client_id = %(client_id)s and x.to_slot = 2147483647
+  and (%(from_slot)s::integer is null or x.from_slot = %(from_slot)s)
+  and (not %(by_hand)s::boolean or a.assigned_by_hand)
 
 -- name: remove_counts
 delete from contract_count
@@ -122,7 +125,7 @@ limit %(limit)s
 -- name: reconciliation
 -- By client, source type and unit type (null: assets): what contracts count and what is metered of assets that are the
 -- client's now and were seen since `seen_slot`. A level is as of its last slot, an amount that of this month (UTC); in
--- steps. `unbound`: the part that no bucket bills now. Rows stand for what either side has, of clients with a contract.
+-- steps. `unbound`: the part that no bucket bills now. What a contract does not count is no difference to it.
 with owned as materialized (
     select x.client_id, a.id as asset_id, a.source_type_id
     from assignment x
@@ -163,12 +166,10 @@ metered as (
 select c.id as client_id, c.name as client_name, s.name as source_type, u.name as unit_type, u.symbol, u.divisor, u.precision,
        k.quantity as contracted, k.as_of, m.steps, coalesce(m.unbound, 0) as unbound
 from contract_count k
-full join metered m on m.client_id = k.client_id and m.source_type_id = k.source_type_id
+left join metered m on m.client_id = k.client_id and m.source_type_id = k.source_type_id
     and coalesce(m.unit_type_id, 0) = coalesce(k.unit_type_id, 0)
-join client c on c.id = coalesce(k.client_id, m.client_id)
-join source_type s on s.id = coalesce(k.source_type_id, m.source_type_id)
-left join unit_type u on u.id = coalesce(k.unit_type_id, m.unit_type_id)
-where (%(client_id)s is null or c.id = %(client_id)s)
-  -- What contracts never speak of in this way is no difference: assets count only where a contract counts them.
-  and (k.id is not null or m.unit_type_id is not null)
+join client c on c.id = k.client_id
+join source_type s on s.id = k.source_type_id
+left join unit_type u on u.id = k.unit_type_id
+where %(client_id)s is null or c.id = %(client_id)s
 order by c.name, s.name, u.name nulls first

@@ -15,6 +15,7 @@ from aggregator.store.database import Database
 from aggregator.store.exchange import AssetKey
 
 _ID_DIGITS_MAX = 18
+_YES = ("yes", "true", "1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class _Wish:
 
     client_id: int
     since: datetime | None
+    # Decided by somebody, whatever rules say; else it is enough that they are the client's.
+    by_hand: bool
 
 
 class Assignments(Importer):
@@ -68,7 +71,7 @@ class Assignments(Importer):
                 "asset_id", f"means the same asset as line {self._lines[asset_id]}; keep one of them"
             )
         self._lines[asset_id] = row.line
-        self._wishes[_Wish(client_id, since)][asset_id] = row.line
+        self._wishes[_Wish(client_id, since, row["by_hand"].lower() in _YES)][asset_id] = row.line
 
     async def finish(self) -> AsyncIterator[tuple[int, Done | Wrong]]:
         """Assigns them, as many as go together in one act; where that is refused one by one, to say which."""
@@ -90,7 +93,9 @@ class Assignments(Importer):
         """Without those that are assigned so already."""
         slot = None if wish.since is None else slot_of(wish.since) // UNITS_PER_HOUR * UNITS_PER_HOUR
         async with self.db.transaction() as conn:
-            done = await exchange.assigned_so(conn, assets, client_id=wish.client_id, from_slot=slot)
+            done = await exchange.assigned_so(
+                conn, assets, client_id=wish.client_id, from_slot=slot, by_hand=wish.by_hand
+            )
         return set(assets) - done
 
     async def _assign(self, wish: _Wish, assets: list[int]) -> Wrong | None:
