@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sql
 from aggregator.domain.due import Agreement
@@ -59,23 +60,92 @@ class _Span:
     last_slot: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One thing to be looked up of a segment, for evidence and explanations.
+
+    ``fold`` is what to make of its slots: 'total', 'values' (the slot values themselves), 'maxima', 'assets', or 'last' (the
+    value in ``slot`` alone). ``apart``: by asset.
+    """
+
+    asked: Asked
+    fold: str
+    apart: bool = False
+    slot: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was found of ``Look`` number ``place``; ``asset_id`` is 0 for all assets, slots without a value are worth 0."""
+
+    place: int
+    asset_id: int
+    folded: Folded
+    held: int
+    values: Mapping[int, int]
+
+
 async def usage(conn: Connection, asked: Sequence[Asked], *, cutoff: datetime) -> Mapping[int, Folded]:
     """What was stored by the cutoff, by place in ``asked``; segments to which nothing is bound are left out."""
-    spans = [
-        _Span(place, one, start, end, found[-1][1] - one.agreement.unit.width)
-        for place, one in enumerate(asked)
-        for found in [one.segment.spans(until=one.until)]
-        for start, end in found
-    ]
+    spans = [span for place, one in enumerate(asked) for span in _spans(place, one)]
+    rows = await _rows(conn, _params(spans), cutoff=cutoff) if spans else []
+    return {place: _folded(*figures) for place, _, *figures, _, _, _ in rows}
+
+
+async def look(
+    conn: Connection,
+    looks: Sequence[Look],
+    *,
+    cutoff: datetime,
+    bindings: Sequence[int] | None = None,
+    asset_id: int | None = None,
+    raw: bool = False,
+) -> list[Seen]:
+    """The same rules as ``usage``, in more detail; what nothing is bound to is left out.
+
+    ``bindings`` and ``asset_id`` narrow it to these; ``raw``: all slots are worked out from raw readings again.
+    """
+    spans = [span for place, one in enumerate(looks) for span in _spans(place, one.asked)]
     if not spans:
-        return {}
+        return []
+    params = _params(spans)
+    params["folds"] = [looks[s.place].fold for s in spans]
+    params["apart"] = [looks[s.place].apart for s in spans]
+    params["last_slots"] = [s.last_slot if (slot := looks[s.place].slot) is None else slot for s in spans]
+    rows = await _rows(conn, params, cutoff=cutoff, bindings=bindings, asset_id=asset_id, raw=raw)
+    return [
+        Seen(place, asset, _folded(*figures), held, dict(zip(slots, map(int, values), strict=True)))
+        for place, asset, *figures, held, slots, values in rows
+    ]
+
+
+async def _rows(
+    conn: Connection,
+    params: Mapping[str, object],
+    *,
+    cutoff: datetime,
+    bindings: Sequence[int] | None = None,
+    asset_id: int | None = None,
+    raw: bool = False,
+) -> list[tuple[Any, ...]]:
+    narrowed = {
+        "cutoff": cutoff,
+        "bindings": None if bindings is None else list(bindings),
+        "asset": asset_id,
+        "raw": raw,
+    }
     await conn.execute(_Q["memory"])
-    rows = await (await conn.execute(_Q["usage"], {**_params(spans), "cutoff": cutoff})).fetchall()
+    rows = await (await conn.execute(_Q["usage"], {**params, **narrowed})).fetchall()
     await conn.execute(_Q["ordinary"])
-    return {place: _folded(*figures) for place, *figures in rows}
+    return rows
 
 
-def _params(spans: Sequence[_Span]) -> dict[str, list[int] | list[str] | list[int | None] | int]:
+def _spans(place: int, asked: Asked) -> list[_Span]:
+    found = asked.segment.spans(until=asked.until)
+    return [_Span(place, asked, a, b, found[-1][1] - asked.agreement.unit.width) for a, b in found]
+
+
+def _params(spans: Sequence[_Span]) -> dict[str, object]:
     holds = [hold_of(s.asked.segment.terms, s.asked.agreement.unit) for s in spans]
     return {
         "segments": [s.place for s in spans],
@@ -86,6 +156,7 @@ def _params(spans: Sequence[_Span]) -> dict[str, list[int] | list[str] | list[in
         "folds": [_FOLDS[s.asked.segment.terms.aggregation] for s in spans],
         "places": [_place_from_top(s.asked) for s in spans],
         "last_slots": [s.last_slot for s in spans],
+        "apart": [False] * len(spans),
         "since": min(
             s.from_slot - h * s.asked.agreement.unit.width for s, h in zip(spans, holds, strict=True)
         ),

@@ -23,14 +23,18 @@ where name in ('enable_nestloop', 'enable_mergejoin', 'jit', 'hash_mem_multiplie
 -- slots before them: written out, the planner leaves the other chunks aside.
 -- `late`: something was stored after the cutoff, so the bucket has to be rated again by a run with a later one.
 --
+-- For evidence and explanations: 'values' asks for the slot values themselves, `apart` for a row by asset instead of one of
+-- the whole segment, `asset` and `bindings` (null: all) to look at these alone, `raw` to take no slot as it was rolled up.
+--
 -- What is measured, absent or a gap is worked out on spans of slots as multiranges: agents report the same series slot
 -- after slot, so that they are few. Single slots are looked at for their values alone. All spans are on whole slots.
 with wanted as materialized (
     select *
     from unnest(
         %(segments)s::integer[], %(bucket_ids)s::bigint[], %(from_slots)s::integer[], %(to_slots)s::integer[],
-        %(holds)s::integer[], %(folds)s::text[], %(places)s::integer[], %(last_slots)s::integer[]
-    ) as w (segment, bucket_id, from_slot, to_slot, hold, fold, place, last_slot)
+        %(holds)s::integer[], %(folds)s::text[], %(places)s::integer[], %(last_slots)s::integer[],
+        %(apart)s::boolean[]
+    ) as w (segment, bucket_id, from_slot, to_slot, hold, fold, place, last_slot, apart)
 ),
 -- A slot belongs to what is bound at its start. Readings are folded by line: a segment, or an asset in one.
 bound as materialized (
@@ -38,10 +42,11 @@ bound as materialized (
         *,
         dense_rank() over (order by segment, case when fold = 'maxima' then asset_id else 0 end)::bigint as line,
         -- An asset's own highest needs its slots where several series or agents make up one.
-        fold = 'slots' or fold = 'maxima' and bool_or(several) over (partition by segment, asset_id) as by_slot
+        fold in ('slots', 'values') or fold = 'maxima' and bool_or(several) over (partition by segment, asset_id) as by_slot
     from (
         select
-            row_number() over () as piece, w.segment, w.bucket_id, w.fold, w.place, w.last_slot,
+            row_number() over () as piece,
+            w.segment::bigint << 32 | case when w.apart then s.asset_id else 0 end as segment, w.bucket_id, w.fold, w.place, w.last_slot,
             w.hold * units as hold, units, b.series_id, s.asset_id, s.merged_from, s.unit_type_id, a.source_type_id,
             u.kind, u.level_value,
             case when u.kind = 'amount' then 0 when u.level_value = 'mean' then 1 when u.level_value = 'high' then 2 else 3
@@ -53,7 +58,8 @@ bound as materialized (
             end as several
         from wanted w
         join binding b on b.bucket_id = w.bucket_id and b.from_slot < w.to_slot and b.to_slot > w.from_slot
-        join series s on s.id = b.series_id
+            and (%(bindings)s::bigint[] is null or b.id = any(%(bindings)s::bigint[]))
+        join series s on s.id = b.series_id and (%(asset)s::bigint is null or s.asset_id = %(asset)s::bigint)
         join asset a on a.id = s.asset_id
         join unit_type u on u.id = s.unit_type_id
         cross join lateral (select u.slot_minutes / 5 as units) width
@@ -102,7 +108,7 @@ source as materialized (
     group by agent_id, units
 ),
 stored as materialized (
-    select s.agent_id, s.units, r.slot, r.stored_max > %(cutoff)s as late, r.series, r.reported,
+    select s.agent_id, s.units, r.slot, %(raw)s or r.stored_max > %(cutoff)s as late, r.series, r.reported,
            case when s.wants_n then r.n end as n, case when s.wants_total then r.total end as total,
            case when s.wants_high then r.high end as high, case when s.wants_last then r.last end as last
     from source s
@@ -114,7 +120,7 @@ stored as materialized (
     ) r
     where s.units = 12
     union all
-    select s.agent_id, s.units, r.slot, r.stored_max > %(cutoff)s, r.series, r.reported,
+    select s.agent_id, s.units, r.slot, %(raw)s or r.stored_max > %(cutoff)s, r.series, r.reported,
            case when s.wants_n then r.n end, case when s.wants_total then r.total end,
            case when s.wants_high then r.high end, case when s.wants_last then r.last end
     from source s
@@ -430,6 +436,20 @@ filled as (
         group by segment, units
     ) b
 ),
+listed as (
+    select l.segment, array_agg((f.key & 4294967295)::integer) as slots, array_agg(f.total) as slot_values
+    from lines l
+    join folded f on f.key >> 32 = l.line
+    where l.fold = 'values'
+    group by l.segment
+),
+carried as (
+    select p.segment, count(*) as slots
+    from held h
+    join piece p on p.piece = h.piece
+    where p.hidden is null or not p.hidden @> h.slot
+    group by p.segment
+),
 behind as (
     select distinct b.segment
     from late l
@@ -437,11 +457,12 @@ behind as (
     join bound b on b.series_id = k.series_id and b.from_slot - b.hold <= l.slot and l.slot < b.to_slot
 )
 select
-    b.segment, coalesce(s.total, 0) as total, coalesce(s.high, 0) as high,
+    (b.segment >> 32)::integer as segment, b.segment & 4294967295 as asset_id, coalesce(s.total, 0) as total, coalesce(s.high, 0) as high,
     case when coalesce(s.slots, 0) < f.slots then 0 else coalesce(s.low, 0) end as low,
     coalesce(r.value, 0) as ranked, coalesce(s.maxima, 0) as maxima, coalesce(c.assets, 0) as assets,
     coalesce(c.measured, 0)::bigint as measured, coalesce(c.absent, 0)::bigint as absent, coalesce(c.gap, 0)::bigint as gap,
-    coalesce(p.slots, 0)::bigint as spread, b.segment in (select segment from behind) as late
+    coalesce(p.slots, 0)::bigint as spread, b.segment in (select segment from behind) as late,
+    coalesce(h.slots, 0)::bigint as held, coalesce(v.slots, '{}') as slots, coalesce(v.slot_values, '{}') as slot_values
 from (select distinct segment from bound) b
 left join summed s on s.segment = b.segment
 left join filled f on f.segment = b.segment
@@ -453,5 +474,7 @@ left join (
     group by segment
 ) c on c.segment = b.segment
 left join spread p on p.segment = b.segment
+left join carried h on h.segment = b.segment
+left join listed v on v.segment = b.segment
 left join (select l.segment, r.value from ranked r join lines l on l.line = r.line) r on r.segment = b.segment
 order by b.segment
