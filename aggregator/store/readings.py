@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Any
 
 import sql
-from aggregator.store.database import fetch_all
+from aggregator.store.database import Connection, fetch_all
 from aggregator.store.paging import Page, Paging, find, page
 from aggregator.store.snapshot import Snapshot
 
@@ -119,6 +119,12 @@ async def list_readings(seen: Snapshot, paging: Paging, wanted: ReadingFilter) -
     )
     params = {"ids": list(keys.ids[: paging.size])}
     return page(keys, paging, await fetch_all(seen.conn, ReadingRow, _Q["rows"], params))
+
+
+async def readings_of(conn: Connection, ids: Sequence[int]) -> dict[int, ReadingRow]:
+    """Billing readings by their ids."""
+    rows = await fetch_all(conn, ReadingRow, _Q["rows"], {"ids": list(ids)})
+    return {row.id: row for row in rows}
 
 
 async def list_projections(
