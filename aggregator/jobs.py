@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
@@ -54,7 +55,7 @@ class Jobs:
         self._seconds = seconds
         self._clock = clock
         self._jobs = jobs
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -98,8 +99,12 @@ class Jobs:
         ]
 
     async def run(self, name: str, *, everything: bool = False) -> RunRecord:
-        """Runs a job now, as ``run_job`` does."""
-        return await run_job(self._db, name, now=self._clock(), everything=everything, jobs=self._jobs)
+        """Runs a job now, as ``run_job`` does. A caller that goes away while it waits does not end the run."""
+        work = run_job(self._db, name, now=self._clock(), everything=everything, jobs=self._jobs)
+        task = asyncio.create_task(work, name=f"run {name}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
 
     def _next(self, name: str) -> datetime | None:
         entry = self._scheduler.get_job(name)
