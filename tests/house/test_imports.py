@@ -15,6 +15,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "psycopg_pool": ("aggregator.store", "aggregator.ingest", "aggregator.app"),
     "numpy": ("aggregator.ingest", "aggregator.store"),
     "re2": ("aggregator.domain.match",),
+    "xlsxwriter": ("aggregator.actions.readings_xlsx",),
     "apscheduler": ("aggregator.jobs", "aggregator.app"),
     "textual": ("tui",),
     "textual_plotext": ("tui",),
