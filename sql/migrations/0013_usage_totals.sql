@@ -74,9 +74,10 @@ return int4range(
 );
 
 -- Works out anew which of these series may have unbound usage. Whoever changes what it looks at calls it afterwards; it
--- waits for the roll-up, so that of the two one sees the other.
+-- waits for the roll-up, so that of the two one sees the other. Planned anew each time, for how many they are and for what
+-- the tables have grown to: with a plan of when they were empty it would take time by the square.
 create function refresh_unbound(changed integer[]) returns void
-language plpgsql as $$
+language plpgsql set plan_cache_mode = force_custom_plan as $$
 declare
     at integer := slot_of(clock_timestamp());
 begin
@@ -93,31 +94,40 @@ begin
         left join client c on c.id = x.client_id
         where s.id = any (changed)
     ), bound as materialized (
-        select b.series_id, b.from_slot, b.to_slot
+        select asked.id, range_agg(whole_slots(b.from_slot, b.to_slot, asked.width)) as slots,
+               bool_or(b.from_slot <= asked.finalised_slot and b.to_slot = 2147483647) as settled
         from binding b
         join bucket k on k.id = b.bucket_id
+        join asked on asked.id = b.series_id
         where k.enabled and b.series_id = any (changed)
-    ), settled as materialized (
-        select distinct asked.id
-        from asked
-        join bound on bound.series_id = asked.id
-        where bound.from_slot <= asked.finalised_slot and bound.to_slot = 2147483647
+        group by asked.id
     ), gone as (
-        delete from unbound_candidate where series_id in (select id from settled)
+        delete from unbound_candidate
+        where series_id = any (changed) and series_id in (select id from bound where settled)
+    ), kept as materialized (
+        select asked.id, asked.asset_id, asked.width, bound.slots
+        from asked
+        left join bound on bound.id = asked.id
+        where bound.settled is not true
+    ), measured as materialized (
+        select kept.id, range_agg(whole_slots(m.from_slot, m.to_slot, kept.width)) as slots
+        from series_agent m
+        join kept on kept.id = m.series_id
+        where m.series_id = any (changed)
+        group by kept.id
     )
     insert into unbound_candidate as known (series_id, asset_id, width, gaps, measured)
-    select asked.id, asked.asset_id, asked.width,
-           int4multirange(whole_slots(0, 2147483647, asked.width)) - coalesce((
-               select range_agg(whole_slots(bound.from_slot, bound.to_slot, asked.width))
-               from bound where bound.series_id = asked.id), '{}'),
-           coalesce((
-               select range_agg(whole_slots(m.from_slot, m.to_slot, asked.width))
-               from series_agent m where m.series_id = asked.id), '{}')
-    from asked
-    where asked.id not in (select id from settled)
-    order by asked.id
+    select kept.id, kept.asset_id, kept.width,
+           int4multirange(whole_slots(0, 2147483647, kept.width)) - coalesce(kept.slots, '{}'),
+           coalesce(measured.slots, '{}')
+    from kept
+    left join measured on measured.id = kept.id
+    order by kept.id
     on conflict (series_id) do update set
-        asset_id = excluded.asset_id, gaps = excluded.gaps, measured = excluded.measured, stale = true;
+        asset_id = excluded.asset_id, gaps = excluded.gaps, measured = excluded.measured, stale = true
+    -- Mostly nothing is different: a row that is written anew for nothing costs more than all of the above.
+    where not known.stale or known.asset_id <> excluded.asset_id or known.gaps <> excluded.gaps
+        or known.measured <> excluded.measured;
 end $$;
 
 -- The unbound assets (`wanted` null: all; else of these) at a slot: how many series of each have a measured slot bound to
