@@ -48,11 +48,16 @@ from evidence
 where bucket_id = any(%(bucket_ids)s) and period_start = %(period_start)s
 
 -- name: finalised
--- A client's finalised readings, oldest first; with a bucket or a day (null: all) these alone.
+-- A client's finalised readings, and any others that have evidence, oldest first; with a bucket or a time (null: all) these
+-- alone.
 select r.bucket_id << 32 | r.from_slot as id
 from bucket b
 join billing_reading r on r.bucket_id = b.id
-where b.client_id = %(client_id)s and r.finalised_at is not null
+where b.client_id = %(client_id)s
+    and (
+        r.finalised_at is not null
+        or exists (select from evidence e where e.bucket_id = r.bucket_id and e.period_start = r.period_start)
+    )
     and (%(bucket_id)s::bigint is null or b.id = %(bucket_id)s::bigint)
     and (%(at)s::timestamptz is null or r.period_start <= %(at)s::timestamptz and r.period_end > %(at)s::timestamptz)
 order by r.period_start, b.id
