@@ -8,11 +8,12 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 
+from aggregator.actions.progress import Progress, silent
 from aggregator.domain.due import Account, Agreement, due, passed_on
 from aggregator.domain.gap import Coverage
 from aggregator.domain.period import Period
@@ -21,7 +22,6 @@ from aggregator.domain.rate import combine, rate
 from aggregator.errors import Conflict, Unavailable
 from aggregator.store import billing, rating
 from aggregator.store.billing import Billed, Rated, RatedPart
-from aggregator.store.calendars import calendars
 from aggregator.store.database import Connection, Database
 from aggregator.store.news import announce
 from aggregator.store.rating import Asked, Folded
@@ -34,11 +34,9 @@ _NOTHING = Folded(usage=NO_USAGE, coverage=Coverage(), late=False)
 # The database sums one client's usage while another's is priced here.
 CLIENTS_AT_ONCE = 2
 
-Progress = Callable[[dict[str, int]], Awaitable[None]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Run:
+class Run:
     """What all readings of one run have in common."""
 
     id: int
@@ -52,19 +50,19 @@ async def bill(
     now: datetime,
     run_id: int,
     everything: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> dict[str, int]:
     """Rates every due (client, period), one transaction each; ``everything`` also those in which nothing changed.
 
     Counts ``pairs`` (client, period), ``readings`` written, ``changed`` (those whose figures are new), ``clients`` seen;
-    ``progress`` gets them after each pair. A client that cannot be billed does not hold up the others: raises
-    ``Conflict`` at the end, when the others are done.
+    ``progress`` gets them after each pair; its steps are clients. A client that cannot be billed does not hold
+    up the others: raises ``Conflict`` at the end, when the others are done.
     """
     async with db.transaction() as conn:
         cutoff = await billing.read_cutoff(conn)
     async with db.transaction() as conn:
         clients = await billing.clients(conn)
-    run = _Run(id=run_id, now=now, cutoff=cutoff)
+    run = Run(id=run_id, now=now, cutoff=cutoff)
     counts = Counter({"clients": 0, "pairs": 0, "readings": 0, "changed": 0})
     failed: list[str] = []
     waiting = iter(clients)
@@ -72,7 +70,15 @@ async def bill(
     async def work() -> None:
         for client in waiting:
             try:
-                await _bill_client(db, client, run, everything=everything, counts=counts, progress=progress)
+                await _bill_client(
+                    db,
+                    client,
+                    run,
+                    everything=everything,
+                    counts=counts,
+                    progress=progress,
+                    clients=len(clients),
+                )
             except Unavailable:
                 raise
             except Exception:  # noqa: BLE001 - one client that cannot be billed must not hold up the others
@@ -97,38 +103,38 @@ async def bill(
 async def _bill_client(
     db: Database,
     client: Billed,
-    run: _Run,
+    run: Run,
     *,
     everything: bool,
     counts: Counter[str],
-    progress: Progress | None,
+    progress: Progress,
+    clients: int,
 ) -> None:
     async with db.transaction() as conn:
-        account = await _account(conn, client)
+        account = await billing.account(conn, client)
         dirty = await billing.dirty_days(conn, client.id)
     for period, buckets in due(account, dirty=dirty, now=run.now, everything=everything):
         async with db.transaction() as conn:
             counts.update(await _rate_pair(conn, client, period, buckets, run))
-        if progress is not None:
-            await progress(dict(counts))
+        await progress(dict(counts), done=counts["clients"], total=clients)
 
 
 async def _rate_pair(
-    conn: Connection, client: Billed, period: Period, buckets: frozenset[int], run: _Run
+    conn: Connection, client: Billed, period: Period, buckets: frozenset[int], run: Run
 ) -> Mapping[str, int]:
     """One transaction: takes the marks first, then reads. Empty counts when another run is at work or came later."""
     if not await billing.try_client(conn, client.id) or await billing.overtaken(conn, client.id, run.id):
         return {}
     taken = await billing.take_dirty(conn, client.id, period)
     # Read again after the marks are taken: terms that changed since the plan have left a mark too.
-    account = await _account(conn, client)
+    account = await billing.account(conn, client)
     if account.cycle.period_containing(period.start) != period:
         # The client's calendar was changed since the plan; the next run rates its new periods.
         await billing.mark_dirty(conn, set(taken))
         return {}
     ids = buckets | {bucket for bucket, _ in taken}
     agreements = [a for a in account.agreements if a.bucket_id in ids]
-    counts, late = await _rate(conn, account, period, agreements, run)
+    counts, late = await rate_buckets(conn, account, period, agreements, run)
     # What was stored after the cutoff is for the next run, which must find the mark.
     again = {(bucket, day) for bucket, day in taken if bucket in late}
     passed = passed_on(taken, period=period, account=account, now=run.now)
@@ -138,33 +144,43 @@ async def _rate_pair(
     return {"pairs": 1, **counts}
 
 
-async def _rate(
-    conn: Connection, account: Account, period: Period, agreements: Sequence[Agreement], run: _Run
+async def rate_buckets(
+    conn: Connection, account: Account, period: Period, agreements: Sequence[Agreement], run: Run
 ) -> tuple[Mapping[str, int], set[int]]:
     """Rates the buckets for the period; what was written, and the buckets with usage stored after the cutoff."""
-    currency = account.cycle.currency(period)
+    readings, late = await rated(conn, account, period, agreements, run)
+    saved = await billing.save(
+        conn,
+        readings,
+        currency=account.cycle.currency(period).code,
+        period=period,
+        cutoff=run.cutoff,
+        run_id=run.id,
+    )
+    without = {a.bucket_id for a in agreements} - {reading.bucket_id for reading in readings}
+    removed = await billing.remove(conn, without, period)
+    return {"readings": saved.readings, "changed": saved.changed + removed}, late
+
+
+async def rated(
+    conn: Connection, account: Account, period: Period, agreements: Sequence[Agreement], run: Run
+) -> tuple[list[Rated], set[int]]:
+    """What the buckets with terms in the period come to, unsaved; and the buckets with usage stored after the cutoff."""
+    digits = account.cycle.currency(period).digits
     asked = [
-        (
-            agreement,
-            [Asked(agreement=agreement, segment=s, until=agreement.ended(parts, now=run.now)) for s in parts],
-        )
+        [Asked(agreement=agreement, segment=s, until=agreement.ended(parts, now=run.now)) for s in parts]
         for agreement in agreements
         if (parts := agreement.segments(period, cycle=account.cycle))
     ]
-    folded = await rating.usage(conn, [one for _, parts in asked for one in parts], cutoff=run.cutoff)
+    folded = await rating.usage(conn, [one for parts in asked for one in parts], cutoff=run.cutoff)
     places = count()
     readings, late = [], set()
-    for agreement, wanted in asked:
+    for wanted in asked:
         found = [folded.get(next(places), _NOTHING) for _ in wanted]
-        readings.append(_rated(wanted, found, currency_digits=currency.digits))
+        readings.append(_rated(wanted, found, currency_digits=digits))
         if any(part.late for part in found):
-            late.add(agreement.bucket_id)
-    saved = await billing.save(
-        conn, readings, currency=currency.code, period=period, cutoff=run.cutoff, run_id=run.id
-    )
-    without = {a.bucket_id for a in agreements} - {a.bucket_id for a, _ in asked}
-    removed = await billing.remove(conn, without, period)
-    return {"readings": saved.readings, "changed": saved.changed + removed}, late
+            late.add(wanted[0].agreement.bucket_id)
+    return readings, late
 
 
 def _rated(asked: Sequence[Asked], found: Sequence[Folded], *, currency_digits: int) -> Rated:
@@ -191,14 +207,4 @@ def _rated(asked: Sequence[Asked], found: Sequence[Folded], *, currency_digits: 
         rating=combine([p.part for p in parts], places=agreement.unit.precision),
         as_of_slot=asked[0].until,
         agreed=agreement.agreed([one.segment for one in asked]),
-    )
-
-
-async def _account(conn: Connection, client: Billed) -> Account:
-    return Account(
-        cycle=(await calendars(conn, [client.id]))[client.id],
-        agreements=await billing.agreements(conn, client.id),
-        standings=await billing.standings(conn, client),
-        first_slot=await billing.first_slot(conn, client.id),
-        finalised_slot=client.finalised_slot,
     )

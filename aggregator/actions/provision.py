@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from aggregator.actions.preview import preview_plans
+from aggregator.actions.progress import Progress, silent
 from aggregator.domain.bind import plan
 from aggregator.domain.client import DayRefused, check_open
 from aggregator.domain.period import Calendar
@@ -42,6 +43,10 @@ class Provisioned:
     money: dict[str, Decimal] = field(default_factory=dict)
     lines: list[PreviewLine] = field(default_factory=list)
 
+    def counts(self) -> dict[str, int]:
+        """Of a run of the job."""
+        return {"clients": self.clients, "created": self.created, "problems": self.problems}
+
     def preview(self) -> Preview:
         """For people."""
         notes = ["Buckets made by templates wait for review."] if self.created else []
@@ -66,6 +71,7 @@ async def provision(
     client_id: int | None = None,
     template_id: int | None = None,
     dry_run: bool = False,
+    progress: Progress = silent,
 ) -> Provisioned:
     """Does it for all clients, or for one. ``template_id`` says of which template alone is told, all are applied.
 
@@ -74,9 +80,10 @@ async def provision(
     done = Provisioned()
     async with db.transaction() as conn:
         concerned = await store.clients(conn, slot=slot_of(now), client_id=client_id)
-    for one in concerned:
+    for number, one in enumerate(concerned, 1):
         async with db.transaction() as conn, conn.transaction(force_rollback=dry_run):
             await provision_clients(conn, [one], done, now=now, template_id=template_id, estimate=dry_run)
+        await progress(done.counts(), done=number, total=len(concerned))
     return done
 
 

@@ -5,6 +5,7 @@ One transaction per chunk of assets; any number of programs may do it at once.
 
 from collections.abc import Callable, Sequence
 
+from aggregator.actions.progress import Progress, silent
 from aggregator.domain.bind import Asset, Plan, World, plan
 from aggregator.store import binding
 from aggregator.store.database import Connection, Database
@@ -14,7 +15,7 @@ from aggregator.store.news import announce
 ASSETS_PER_TRANSACTION_MAX = 5_000
 
 
-async def rebind(db: Database, *, everything: bool = False) -> dict[str, int]:
+async def rebind(db: Database, *, everything: bool = False, progress: Progress = silent) -> dict[str, int]:
     """Does all that is flagged; returns how many assets, and how many assignments and bindings changed.
 
     With ``everything`` all assets are looked at, flagged or not: it proves that nothing was missed.
@@ -23,6 +24,8 @@ async def rebind(db: Database, *, everything: bool = False) -> dict[str, int]:
     if everything:
         async with db.transaction() as conn:
             await binding.flag_everything(conn)
+    async with db.transaction() as conn:
+        flagged = await binding.count_flagged(conn)
     while True:
         async with db.transaction() as conn:
             await binding.share_rules(conn)
@@ -33,6 +36,7 @@ async def rebind(db: Database, *, everything: bool = False) -> dict[str, int]:
         counts["assets"] += len(assets)
         counts["assignments"] += assignments
         counts["bindings"] += bindings
+        await progress(counts, done=counts["assets"], total=max(flagged, counts["assets"]))
 
 
 async def rebind_assets(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from aggregator.actions.progress import Progress, silent
 from aggregator.store import rollup
 from aggregator.store.database import Database
 from aggregator.store.news import announce
@@ -30,9 +31,15 @@ class _Counts:
     slots: int = 0
     readings: int = 0
     agents: set[int] = field(default_factory=set)
+    # Agents that are done with, also those that another roll-up was at.
+    passed: int = 0
+
+    def told(self) -> dict[str, int]:
+        """As people are told."""
+        return {"slots": self.slots, "readings": self.readings, "agents": len(self.agents)}
 
 
-async def roll_up(db: Database, *, now: datetime) -> dict[str, int]:
+async def roll_up(db: Database, *, now: datetime, progress: Progress = silent) -> dict[str, int]:
     """Rolls up what is due at ``now``; returns how many slots, readings (once per slot they fell in) and agents.
 
     What another roll-up is doing at this moment is left to it.
@@ -47,6 +54,8 @@ async def roll_up(db: Database, *, now: datetime) -> dict[str, int]:
         for agents in chunks:
             while await _roll_chunk(db, agents, ended_by=ended_by, counts=counts):
                 pass
+            counts.passed += len(agents)
+            await progress(counts.told(), done=counts.passed, total=len(due))
 
     try:
         async with asyncio.TaskGroup() as lanes:
@@ -56,7 +65,7 @@ async def roll_up(db: Database, *, now: datetime) -> dict[str, int]:
         # The lanes fail for one and the same reason, and callers know kinds of errors, not groups.
         raise group.exceptions[0] from group
     await _price_unbound(db, now=now)
-    return {"slots": counts.slots, "readings": counts.readings, "agents": len(counts.agents)}
+    return counts.told()
 
 
 async def _price_unbound(db: Database, *, now: datetime) -> None:

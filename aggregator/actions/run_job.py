@@ -7,10 +7,11 @@ a log line. Not responsible for when (jobs.py) nor for what a job does (its own 
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from aggregator.actions.bill import bill
+from aggregator.actions.progress import Progress, RunProgress, silent
 from aggregator.actions.project import project
 from aggregator.actions.provision import provision
 from aggregator.actions.rebind import rebind
@@ -30,11 +31,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a job is given: its time, its row, and whether to do also what has not changed."""
+    """What a job is given: its time, its row, whether to do also what has not changed, and whom to tell how far it is."""
 
     now: datetime
     run_id: int
     everything: bool
+    progress: Progress = field(default=silent, compare=False)
 
 
 Work = Callable[[Database, Order], Awaitable[Mapping[str, int]]]
@@ -50,20 +52,21 @@ class Job:
 
 
 async def _rollup(db: Database, order: Order) -> Mapping[str, int]:
-    return await roll_up(db, now=order.now)
+    return await roll_up(db, now=order.now, progress=order.progress)
 
 
 async def _provisioning(db: Database, order: Order) -> Mapping[str, int]:
-    done = await provision(db, now=order.now)
-    return {"clients": done.clients, "created": done.created, "problems": done.problems}
+    return (await provision(db, now=order.now, progress=order.progress)).counts()
 
 
 async def _binding(db: Database, order: Order) -> Mapping[str, int]:
-    return await rebind(db)
+    return await rebind(db, progress=order.progress)
 
 
 async def _billing(db: Database, order: Order) -> Mapping[str, int]:
-    return await bill(db, now=order.now, run_id=order.run_id, everything=order.everything)
+    return await bill(
+        db, now=order.now, run_id=order.run_id, everything=order.everything, progress=order.progress
+    )
 
 
 async def _projection(db: Database, order: Order) -> Mapping[str, int]:
@@ -104,7 +107,8 @@ async def run_job(
             return RunRecord(id=0, job=name, started_at=now, ended_at=now, state="skipped")
         async with db.transaction() as conn:
             run = await runs.start(conn, name)
-        counts, error = await _outcome(db, job, Order(now=now, run_id=run.id, everything=everything))
+        order = Order(now=now, run_id=run.id, everything=everything, progress=RunProgress(db, run.id))
+        counts, error = await _outcome(db, job, order)
         async with db.transaction() as conn:
             run = await runs.finish(
                 conn, run.id, state="failed" if error else "done", counts=counts, error=error
@@ -114,7 +118,7 @@ async def run_job(
     return run
 
 
-async def _outcome(db: Database, job: Job, order: Order) -> tuple[Mapping[str, int], str]:
+async def _outcome(db: Database, job: Job, order: Order) -> tuple[Mapping[str, int] | None, str]:
     """Counts and an empty text, or no counts and what to tell people."""
     about = {"job": job.name, "run": order.run_id}
     try:
@@ -122,11 +126,11 @@ async def _outcome(db: Database, job: Job, order: Order) -> tuple[Mapping[str, i
             counts = await job.work(db, order)
     except UllageError as error:
         _log.warning("a job could not be done", extra=fields(**about, reason=str(error)))
-        return {}, str(error)
+        return None, str(error)
     except Exception:  # noqa: BLE001 - whatever a job does wrong, its row says that it failed
         incident = secrets.token_hex(4)
         _log.exception("a job failed unexpectedly", extra=fields(**about, incident=incident))
-        return {}, f"unexpected failure {incident}; the aggregator's log says more"
+        return None, f"unexpected failure {incident}; the aggregator's log says more"
     # Most runs of most jobs find nothing to do, every minute for years.
     level = logging.INFO if any(counts.values()) else logging.DEBUG
     _log.log(level, "job done", extra=fields(**about, **counts))

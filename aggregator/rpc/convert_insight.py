@@ -23,6 +23,10 @@ def run(record: RunRecord) -> billing_pb2.Run:
         ended_at=from_time(record.ended_at),
         state=record.state,
         counts=record.counts,
+        total=record.total or 0,
+        done=record.done or 0,
+        seconds_left=record.seconds_left,
+        error=record.error,
     )
 
 

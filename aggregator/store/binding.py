@@ -13,7 +13,7 @@ from aggregator.domain.bind import Asset, Bucket, Change, Held, Plan, Series, Sp
 from aggregator.domain.choice import Choice
 from aggregator.domain.match import Facts
 from aggregator.store import rules
-from aggregator.store.database import Connection, execute, fetch_all
+from aggregator.store.database import Connection, execute, fetch_all, fetch_value
 
 _Q = sql.queries("binding")
 _R = sql.queries("rules")
@@ -80,6 +80,11 @@ async def hold_rules(conn: Connection) -> None:
 async def take_flagged(conn: Connection, *, assets_max: int) -> list[int]:
     """Locks assets that are to be worked out again and are nobody else's at the moment."""
     return [row.id for row in await fetch_all(conn, _Id, _Q["take_flagged"], {"assets_max": assets_max})]
+
+
+async def count_flagged(conn: Connection) -> int:
+    """How many assets are to be worked out again, whoever is at them."""
+    return int(await fetch_value(conn, _Q["count_flagged"]))
 
 
 async def take_assets(conn: Connection, assets: Iterable[int]) -> list[int]:

@@ -20,7 +20,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What a run did: ``state`` is running, done, failed or skipped (another run was under way; it has no id)."""
+    """What a run did: ``state`` is running, done, failed or skipped (another run was under way; it has no id).
+
+    ``done`` of ``total`` steps are behind it, None where the job does not say; ``seconds_left`` is worked out from them.
+    """
 
     id: int
     job: str
@@ -29,6 +32,9 @@ class RunRecord:
     state: str
     counts: Mapping[str, int] = field(default_factory=dict)
     error: str = ""
+    total: int | None = None
+    done: int | None = None
+    seconds_left: int | None = None
 
 
 @asynccontextmanager
@@ -57,11 +63,20 @@ async def start(conn: Connection, job: str) -> RunRecord:
     return _only(await fetch_one(conn, RunRecord, _Q["start"], {"job": job}))
 
 
+async def progress(
+    conn: Connection, run_id: int, *, counts: Mapping[str, int], done: int, total: int
+) -> None:
+    """How far a run is that is under way; of one that has ended nothing is changed."""
+    values = {"id": run_id, "counts": Jsonb(dict(counts)), "done": done, "total": total}
+    await execute(conn, _Q["progress"], values)
+
+
 async def finish(
-    conn: Connection, run_id: int, *, state: str, counts: Mapping[str, int], error: str
+    conn: Connection, run_id: int, *, state: str, counts: Mapping[str, int] | None, error: str
 ) -> RunRecord:
-    """Completes the row; ``error`` is shown to people, so it must hold no secret."""
-    values = {"id": run_id, "state": state, "counts": Jsonb(dict(counts)), "error": error}
+    """Completes the row; ``error`` is shown to people, so it must hold no secret. Without ``counts`` the last told stay."""
+    given = None if counts is None else Jsonb(dict(counts))
+    values = {"id": run_id, "state": state, "counts": given, "error": error}
     return _only(await fetch_one(conn, RunRecord, _Q["finish"], values))
 
 
@@ -73,6 +88,11 @@ async def prune(conn: Connection, job: str, *, kept: int) -> int:
 async def latest(conn: Connection) -> list[RunRecord]:
     """The newest run of each job that ever ran."""
     return await fetch_all(conn, RunRecord, _Q["latest"])
+
+
+async def find(conn: Connection, run_id: int) -> RunRecord | None:
+    """One run; old ones that no figure names are gone."""
+    return await fetch_one(conn, RunRecord, _Q["one"], {"id": run_id})
 
 
 def _only(row: RunRecord | None) -> RunRecord:

@@ -10,6 +10,9 @@ select pg_advisory_xact_lock(hashtextextended('ullage.rules', 0))
 -- Assets to be worked out again that nobody else is at work on.
 select id from asset where rebind order by id limit %(assets_max)s for update skip locked
 
+-- name: count_flagged
+select count(*) from asset where rebind
+
 -- name: take_assets
 -- The same by id, waiting for whoever is at work on them; in order, so that two do not wait for one another.
 select id from asset where id = any(%(assets)s::bigint[]) order by id for update

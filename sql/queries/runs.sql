@@ -15,12 +15,17 @@ where job = %(job)s and state = 'running'
 
 -- name: start
 insert into run (job, started_at, state) values (%(job)s, clock_timestamp(), 'running')
-returning id, job, started_at, ended_at, state, counts, error
+returning id, job, started_at, ended_at, state, counts, error, total, done
+
+-- name: progress
+update run set counts = %(counts)s, total = %(total)s, done = %(done)s
+where id = %(id)s and state = 'running'
 
 -- name: finish
-update run set state = %(state)s, ended_at = clock_timestamp(), counts = %(counts)s, error = %(error)s
+-- Of a run that failed what it did before that stays.
+update run set state = %(state)s, ended_at = clock_timestamp(), counts = coalesce(%(counts)s, counts), error = %(error)s
 where id = %(id)s
-returning id, job, started_at, ended_at, state, counts, error
+returning id, job, started_at, ended_at, state, counts, error, total, done
 
 -- name: prune
 -- Figures name the run that made them: such a run stays as long as they do.
@@ -28,9 +33,20 @@ delete from run
 where job = %(job)s
   and id <= (select id from run where job = %(job)s order by id desc offset %(kept)s limit 1)
   and not exists (select from billing_reading where run_id = run.id)
+  and not exists (select from adjustment where run_id = run.id)
   and not exists (select from projection where run_id = run.id)
 
 -- name: latest
 -- The newest run of each job.
-select distinct on (job) id, job, started_at, ended_at, state, counts, error
+select distinct on (job) id, job, started_at, ended_at, state, counts, error, total, done,
+    case when state = 'running' and done > 0
+        then ceil(extract(epoch from clock_timestamp() - started_at) * (total - done) / done)::bigint
+    end as seconds_left
 from run order by job, started_at desc, id desc
+
+-- name: one
+select id, job, started_at, ended_at, state, counts, error, total, done,
+    case when state = 'running' and done > 0
+        then ceil(extract(epoch from clock_timestamp() - started_at) * (total - done) / done)::bigint
+    end as seconds_left
+from run where id = %(id)s

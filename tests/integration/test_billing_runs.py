@@ -1,7 +1,7 @@
 """Billing runs that are killed, overlap, or read while readings still arrive."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -92,8 +92,8 @@ async def test_a_run_that_stops_between_periods_is_completed_by_the_next(db: Dat
     bucket, _, _ = await one_level(db)
     seen: list[dict[str, int]] = []
 
-    async def stop(counts: dict[str, int]) -> None:
-        seen.append(counts)
+    async def stop(counts: Mapping[str, int], **_: int) -> None:
+        seen.append(dict(counts))
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
@@ -134,7 +134,7 @@ async def test_a_day_of_two_periods_is_kept_for_the_one_that_is_already_done(db:
         await conn.execute("update client set time_zone = 'Europe/Berlin'")
     midnight = datetime(2026, 3, 31, 22, tzinfo=UTC)
 
-    async def change(counts: dict[str, int]) -> None:
+    async def change(counts: Mapping[str, int], **_: int) -> None:
         if counts["pairs"] == 1:  # March is done, April is not.
             async with db.transaction() as conn:
                 await conn.execute(

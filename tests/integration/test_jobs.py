@@ -15,6 +15,7 @@ from aggregator.jobs import Jobs
 from aggregator.rpc.timetable import Timetable
 from aggregator.store import runs
 from aggregator.store.database import Database
+from aggregator.store.runs import RunRecord
 
 pytestmark = pytest.mark.storage
 
@@ -239,3 +240,50 @@ async def test_the_timetable_tells_when_each_job_runs_next(db: Database) -> None
         "billing",
         "projection",
     ]
+
+
+async def test_a_run_under_way_says_how_far_it_is_and_how_long_it_may_take(db: Database) -> None:
+    seen: list[RunRecord] = []
+
+    async def work(db: Database, order: Order) -> Mapping[str, int]:
+        await order.progress({"things": 1}, done=1, total=4)
+        # Not written: people do not look that often.
+        await order.progress({"things": 2}, done=2, total=4)
+        async with db.transaction() as conn:
+            seen.extend(await runs.latest(conn))
+        return {"things": 4}
+
+    run = await run_job(db, "slow", now=NOW, jobs=table(slow=work))
+    [told] = seen
+    assert (told.state, told.counts, told.done, told.total) == ("running", {"things": 1}, 1, 4)
+    assert told.seconds_left is not None
+    assert (run.counts, run.seconds_left) == ({"things": 4}, None)
+
+
+async def test_a_run_that_fails_keeps_what_it_had_done_by_then(db: Database) -> None:
+    async def work(db: Database, order: Order) -> Mapping[str, int]:
+        await order.progress({"things": 1}, done=1, total=4)
+        raise Conflict("the rest cannot be done")
+
+    run = await run_job(db, "half", now=NOW, jobs=table(half=work))
+    assert (run.state, run.counts, run.done, run.total) == ("failed", {"things": 1}, 1, 4)
+
+
+async def test_a_late_word_of_a_run_that_has_ended_changes_nothing(db: Database) -> None:
+    run = await run_job(db, "count", now=NOW, jobs=table(count=count_two))
+    async with db.transaction() as conn:
+        await runs.progress(conn, run.id, counts={"things": 1}, done=1, total=2)
+        assert await runs.find(conn, run.id) == run
+
+
+async def test_a_run_goes_on_when_the_one_who_asked_goes_away(db: Database) -> None:
+    gate = Gate()
+    jobs = Jobs(db, seconds={"gate": 3600}, clock=lambda: NOW, jobs=table(gate=gate))
+    asked = asyncio.create_task(jobs.run("gate"))
+    await asyncio.wait_for(gate.inside.wait(), PATIENCE_SECONDS)
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
+    gate.go.set()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await rows(db) != [("gate", "done", "")]:
+            await asyncio.sleep(0.02)

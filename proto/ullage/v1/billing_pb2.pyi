@@ -504,10 +504,21 @@ class Run(_message.Message):
     ENDED_AT_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     COUNTS_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    SECONDS_LEFT_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     job: _builtins.str
     state: _builtins.str
-    """"done", "failed", or "skipped" when another run of the same job was under way."""
+    """"running", "done", "failed", or "skipped" when another run of the same job was under way."""
+    total: _builtins.int
+    """Steps that the job has to do and has done; 0: it does not say. While it runs, counts are as of the last step."""
+    done: _builtins.int
+    seconds_left: _builtins.int
+    """Worked out from these; absent: unknown, or the run has ended."""
+    error: _builtins.str
+    """Why it failed."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -525,11 +536,17 @@ class Run(_message.Message):
         ended_at: _timestamp_pb2.Timestamp | None = ...,
         state: _builtins.str = ...,
         counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        total: _builtins.int = ...,
+        done: _builtins.int = ...,
+        seconds_left: _builtins.int | None = ...,
+        error: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left", "ended_at", b"ended_at", "seconds_left", b"seconds_left", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "ended_at", b"ended_at", "id", b"id", "job", b"job", "started_at", b"started_at", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left", "counts", b"counts", "done", b"done", "ended_at", b"ended_at", "error", b"error", "id", b"id", "job", b"job", "seconds_left", b"seconds_left", "started_at", b"started_at", "state", b"state", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__seconds_left: _TypeAlias = _typing.Literal["seconds_left"]  # noqa: Y015
+    _WhichOneofArgType__seconds_left: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seconds_left) -> _WhichOneofReturnType__seconds_left | None: ...
 
 Global___Run: _TypeAlias = Run  # noqa: Y015
