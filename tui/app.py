@@ -117,10 +117,13 @@ class UllageApp(App[None]):
         back = message.link.state == "live" and self.desk.link.state == "lost"
         self.desk.link = message.link
         self._show_link()
-        if back and isinstance(self.screen, LiveScreen):
+        if back and self.is_running and isinstance(self.screen, LiveScreen):
             self.screen.action_refetch()
 
     def _show_link(self) -> None:
+        if not self.is_running:
+            # While the program ends its screens lose one part after another.
+            return
         for screen in self.screen_stack:
             if isinstance(screen, LiveScreen) and screen.is_mounted:
                 screen.show_link()

@@ -1,5 +1,7 @@
 """An aggregator that goes away never ends the program, and what it said stays, marked with its time."""
 
+import asyncio
+
 from tests.tui.driving import driven
 from tests.tui.scripted import KEY, Scripted
 from tui.app import UllageApp
@@ -63,3 +65,13 @@ async def test_an_asset_that_is_gone_is_said(aggregator: Scripted) -> None:
         await driver.see("There is no asset 1.", "r tries again")
         await driver.press("escape")
         await driver.see("Assets  59")
+
+
+async def test_the_connection_may_change_while_the_program_ends(aggregator: Scripted) -> None:
+    async with driven(aggregator) as driver:
+        await driver.see("● live")
+        ending = asyncio.create_task(driver.app._shutdown())
+        while not ending.done():
+            # Screens lose one part after another meanwhile; news of the connection come whenever they come.
+            await asyncio.sleep(0)
+            driver.app._show_link()
