@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from aggregator.domain.period import reporting_month
 from aggregator.domain.quantity import Unit, ratio
-from aggregator.domain.rate import PERCENT_PLACES
+from aggregator.domain.rate import percent
 
 MONTHS_SHOWN = 12
 TOP_CLIENTS_MAX = 10
@@ -160,18 +160,6 @@ def month_over_month(months: Iterable[MonthRevenue], *, now: datetime) -> list[M
         provisional = any(month.provisional for month in (latter, former) if month)
         changes.append(MonthOverMonth(currency, change, provisional))
     return changes
-
-
-def percent(part: Decimal, *, of: Decimal) -> Decimal | None:
-    """Per cent to two decimals, half away from zero; None of nothing."""
-    if of == 0:
-        return None
-    above, below = part.as_integer_ratio()
-    whole_above, whole_below = of.as_integer_ratio()
-    numerator, denominator = 100 * above * whole_below, below * whole_above
-    if denominator < 0:
-        numerator, denominator = -numerator, -denominator
-    return ratio(numerator, denominator, places=PERCENT_PLACES)
 
 
 def bucket_status(*, projected: Decimal | None, commit: Decimal | None) -> str:

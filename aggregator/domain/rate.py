@@ -136,9 +136,14 @@ def combine(parts: Sequence[Part], *, places: int) -> Rating:
 
 def percent_of_commit(quantity: Decimal, *, commit: Decimal) -> Decimal | None:
     """Per cent, to two decimals; None without a commit."""
-    if commit == 0:
+    return percent(quantity, of=commit)
+
+
+def percent(part: Decimal, *, of: Decimal) -> Decimal | None:
+    """Per cent to two decimals, half away from zero; None of nothing."""
+    if of == 0:
         return None
-    share = Fraction(quantity) / Fraction(commit) * 100
+    share = Fraction(part) / Fraction(of) * 100
     return ratio(share.numerator, share.denominator, places=PERCENT_PLACES)
 
 

@@ -136,7 +136,7 @@ def agreed(parts: Sequence[Segment]) -> str:
         "|".join(
             [
                 *(str(getattr(part.terms, name)) for name in _AGREED),
-                *(f"{_plain(tier.above)}:{_plain(tier.price)}" for tier in part.terms.tiers),
+                *(f"{plain(tier.above)}:{plain(tier.price)}" for tier in part.terms.tiers),
                 *map(str, (part.from_slot, part.to_slot, part.fraction, part.pauses)),
             ]
         )
@@ -151,7 +151,7 @@ def aggregation_text(terms: Terms) -> str:
 
 def aggregation_name(aggregation: str, percentile: Decimal | None) -> str:
     """The same of what is stored."""
-    return str(aggregation) if percentile is None else f"p{_plain(percentile)}"
+    return str(aggregation) if percentile is None else f"p{plain(percentile)}"
 
 
 def read_aggregation(text: str) -> tuple[Aggregation, Decimal | None]:
@@ -201,7 +201,7 @@ def _slots(
     return max(from_slot, begins), min(to_slot, stops)
 
 
-def _plain(number: Decimal) -> str:
-    """Without trailing zeros and never as a power of ten."""
+def plain(number: Decimal) -> str:
+    """As people write it: without trailing zeros and never as a power of ten."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

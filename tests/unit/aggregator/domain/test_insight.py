@@ -16,7 +16,6 @@ from aggregator.domain.insight import (
     ends_since,
     month_over_month,
     months_back,
-    percent,
     reading_in_units,
     revenue,
     this_month,
@@ -24,6 +23,7 @@ from aggregator.domain.insight import (
 )
 from aggregator.domain.period import reporting_month
 from aggregator.domain.quantity import Unit
+from aggregator.domain.rate import percent
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 GIB = 1 << 30
