@@ -139,6 +139,13 @@ async def _cut(
     forgotten = await clients_change.forget_figures(conn, client.id, since=at)
     await binding.flag_assets_of_client(conn, client.id)
     first = after.period_containing(at)
+    lengths = [(era.cycle.unit, era.cycle.count) for era in (before.era(at), after.era(at))]
+    going = going_on(await clients_change.terms(conn, client.id, enabled_only=False), day)
+    if lengths[0] != lengths[1] and going:
+        notes.append(
+            f"Commits, minimums and maximums of {len(going)} buckets stay as they are and count for each period of the new "
+            f"length; set terms that start on {day} where they should be others."
+        )
     notes.insert(
         0, f"The first period after the change lasts from {day} to {after.last_day(first)}, both included."
     )
@@ -206,4 +213,5 @@ def _patience(days: int | None) -> str:
 
 def _words(era: Era) -> str:
     cycle = era.cycle
-    return f"{cycle.count} {cycle.unit} from {cycle.anchor}, {cycle.time_zone}, {era.currency.code}"
+    unit = cycle.unit if cycle.count == 1 else f"{cycle.unit}s"
+    return f"{cycle.count} {unit} from {cycle.anchor}, {cycle.time_zone}, {era.currency.code}"

@@ -7,6 +7,7 @@ from aggregator.actions.update_client import client_change, update_client
 from aggregator.rpc import convert, convert_preview
 from aggregator.rpc.server import Context
 from aggregator.store import clients
+from aggregator.store.calendars import calendars
 from aggregator.store.database import Database
 from aggregator.store.snapshot import snapshot
 from ullage.v1 import client_acts_pb2, inventory_pb2
@@ -75,4 +76,5 @@ class ClientActs:
     async def _client(self, client_id: int) -> inventory_pb2.Client:
         async with snapshot(self._db) as seen:
             [row] = await clients.rows(seen, [client_id])
-        return convert.client(row, seen.now)
+            known = await calendars(seen.conn, [client_id])
+        return convert.client(row, known[client_id], seen.now)

@@ -6,6 +6,7 @@ from aggregator.rpc.pages import page_info, search_text, to_paging
 from aggregator.rpc.scope import client_of_caller, narrowed
 from aggregator.rpc.server import Context
 from aggregator.store import clients
+from aggregator.store.calendars import calendars
 from aggregator.store.clients import ClientFilter
 from aggregator.store.database import Database
 from aggregator.store.snapshot import snapshot
@@ -30,8 +31,10 @@ class ClientMethods:
         )
         async with snapshot(self._db) as seen:
             page = await clients.list_clients(seen, paging, wanted)
+            known = await calendars(seen.conn, [row.id for row in page.rows])
         return inventory_pb2.ListClientsReply(
-            clients=[convert.client(row, seen.now) for row in page.rows], page=page_info(page, paging)
+            clients=[convert.client(row, known[row.id], seen.now) for row in page.rows],
+            page=page_info(page, paging),
         )
 
     async def GetClient(
@@ -41,6 +44,7 @@ class ClientMethods:
         narrowed(request.id)
         async with snapshot(self._db) as seen:
             found = await clients.rows(seen, [request.id])
+            known = await calendars(seen.conn, [request.id])
         if not found:
             raise NotFound("client", request.id)
-        return convert.client(found[0], seen.now)
+        return convert.client(found[0], known[request.id], seen.now)

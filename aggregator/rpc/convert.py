@@ -5,11 +5,12 @@ Only renames and formats. What is not known is an empty text or an absent messag
 
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import pairwise
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from aggregator.domain.match import Condition, Filter, Operator
-from aggregator.domain.period import Cycle
+from aggregator.domain.period import Calendar
 from aggregator.domain.quantity import quantity_symbol
 from aggregator.domain.rate import percent_of_commit
 from aggregator.domain.slot import slot_start
@@ -35,18 +36,18 @@ STATES: Mapping[PeriodState, billing_pb2.PeriodState.ValueType] = {
 }
 
 
-def client(row: ClientRow, now: datetime) -> inventory_pb2.Client:
-    """With the period that contains ``now``."""
-    cycle = Cycle(row.cycle_unit, row.cycle_count, row.cycle_anchor, row.time_zone)
-    period = cycle.period_containing(now)
+def client(row: ClientRow, calendar: Calendar, now: datetime) -> inventory_pb2.Client:
+    """With the period that contains ``now`` and what that is cut and billed by; what holds later is in ``coming``."""
+    period = calendar.period_containing(now)
+    held = calendar.era(now)
     return inventory_pb2.Client(
         id=row.id,
         name=row.name,
-        currency=row.currency,
-        time_zone=row.time_zone,
-        cycle_unit=row.cycle_unit,
-        cycle_count=row.cycle_count,
-        cycle_anchor=row.cycle_anchor.isoformat(),
+        currency=held.currency.code,
+        time_zone=held.cycle.time_zone,
+        cycle_unit=held.cycle.unit,
+        cycle_count=held.cycle.count,
+        cycle_anchor=held.cycle.anchor.isoformat(),
         enabled=row.enabled,
         created_at=from_time(row.created_at),
         buckets=row.buckets,
@@ -59,6 +60,17 @@ def client(row: ClientRow, now: datetime) -> inventory_pb2.Client:
         disabled_on=row.disabled_on.isoformat() if row.disabled_on else "",
         erased=row.erased,
         finalised_to=from_slot(row.finalised_slot),
+        coming=[
+            inventory_pb2.ClientCycle(
+                starts_on=before.until.isoformat() if before.until else "",
+                currency=era.currency.code,
+                time_zone=era.cycle.time_zone,
+                cycle_unit=era.cycle.unit,
+                cycle_count=era.cycle.count,
+                cycle_anchor=era.cycle.anchor.isoformat(),
+            )
+            for before, era in pairwise(calendar.eras[calendar.eras.index(held) :])
+        ],
     )
 
 

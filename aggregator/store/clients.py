@@ -16,15 +16,13 @@ SORTS = ("id", "name", "created_at", "buckets", "assets", "projected_cost")
 
 @dataclass(frozen=True, slots=True)
 class ClientRow:
-    """A client. ``assets`` are those assigned now; ``projected_cost`` is None without a projection of the open period."""
+    """A client; by what its periods are cut and billed is in its calendar (calendars.py).
+
+    ``assets`` are those assigned now; ``projected_cost`` is None without a projection of the open period.
+    """
 
     id: int
     name: str
-    currency: str
-    time_zone: str
-    cycle_unit: str
-    cycle_count: int
-    cycle_anchor: date
     enabled: bool
     created_at: datetime
     close_after_days: int | None

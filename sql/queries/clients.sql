@@ -54,7 +54,7 @@ select (select count(*) from matching) as total,
 
 -- name: rows
 -- Costs are of the period that contains now.
-select c.id, c.name, c.currency, c.time_zone, c.cycle_unit, c.cycle_count, c.cycle_anchor, c.enabled, c.created_at,
+select c.id, c.name, c.enabled, c.created_at,
        c.close_after_days, c.contact, c.disabled_on, c.erased_at is not null as erased, nullif(c.finalised_slot, 0) as finalised_slot,
        (select count(*) from bucket b where b.client_id = c.id) as buckets,
        (select count(*) from assignment x

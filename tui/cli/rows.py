@@ -70,7 +70,13 @@ def client_row(client: inventory_pb2.Client) -> Row:
         "erased": client.erased,
         "finalised_to": moment(client.finalised_to),
         "created_at": moment(client.created_at),
+        "coming": "; ".join(map(_cycle, client.coming)) or None,
     }
+
+
+def _cycle(one: inventory_pb2.ClientCycle) -> str:
+    unit = one.cycle_unit if one.cycle_count == 1 else f"{one.cycle_unit}s"
+    return f"from {one.starts_on}: {one.cycle_count} {unit}, {one.time_zone}, {one.currency}"
 
 
 def asset_row(asset: inventory_pb2.Asset) -> Row:

@@ -45,6 +45,7 @@ class Client(_message.Message):
     DISABLED_ON_FIELD_NUMBER: _builtins.int
     ERASED_FIELD_NUMBER: _builtins.int
     FINALISED_TO_FIELD_NUMBER: _builtins.int
+    COMING_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     name: _builtins.str
     currency: _builtins.str
@@ -80,6 +81,10 @@ class Client(_message.Message):
     def finalised_to(self) -> _timestamp_pb2.Timestamp:
         """Time before it is finalised; absent: nothing is."""
 
+    @_builtins.property
+    def coming(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClientCycle]:
+        """What fields 3 to 7 become later, the next change first."""
+
     def __init__(
         self,
         *,
@@ -102,16 +107,54 @@ class Client(_message.Message):
         disabled_on: _builtins.str = ...,
         erased: _builtins.bool = ...,
         finalised_to: _timestamp_pb2.Timestamp | None = ...,
+        coming: _abc.Iterable[Global___ClientCycle] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_close_after_days", b"_close_after_days", "close_after_days", b"close_after_days", "created_at", b"created_at", "finalised_to", b"finalised_to", "period_end", b"period_end", "period_start", b"period_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_close_after_days", b"_close_after_days", "assets", b"assets", "buckets", b"buckets", "close_after_days", b"close_after_days", "contact", b"contact", "created_at", b"created_at", "currency", b"currency", "cycle_anchor", b"cycle_anchor", "cycle_count", b"cycle_count", "cycle_unit", b"cycle_unit", "disabled_on", b"disabled_on", "enabled", b"enabled", "erased", b"erased", "finalised_to", b"finalised_to", "id", b"id", "name", b"name", "period_end", b"period_end", "period_start", b"period_start", "projected_cost", b"projected_cost", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_close_after_days", b"_close_after_days", "assets", b"assets", "buckets", b"buckets", "close_after_days", b"close_after_days", "coming", b"coming", "contact", b"contact", "created_at", b"created_at", "currency", b"currency", "cycle_anchor", b"cycle_anchor", "cycle_count", b"cycle_count", "cycle_unit", b"cycle_unit", "disabled_on", b"disabled_on", "enabled", b"enabled", "erased", b"erased", "finalised_to", b"finalised_to", "id", b"id", "name", b"name", "period_end", b"period_end", "period_start", b"period_start", "projected_cost", b"projected_cost", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__close_after_days: _TypeAlias = _typing.Literal["close_after_days"]  # noqa: Y015
     _WhichOneofArgType__close_after_days: _TypeAlias = _typing.Literal["_close_after_days", b"_close_after_days"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__close_after_days) -> _WhichOneofReturnType__close_after_days | None: ...
 
 Global___Client: _TypeAlias = Client  # noqa: Y015
+
+@_typing.final
+class ClientCycle(_message.Message):
+    """By what a client's periods are cut and billed from a day on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STARTS_ON_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    CYCLE_UNIT_FIELD_NUMBER: _builtins.int
+    CYCLE_COUNT_FIELD_NUMBER: _builtins.int
+    CYCLE_ANCHOR_FIELD_NUMBER: _builtins.int
+    starts_on: _builtins.str
+    """First local day of its first period, "YYYY-MM-DD"."""
+    currency: _builtins.str
+    time_zone: _builtins.str
+    cycle_unit: _builtins.str
+    cycle_count: _builtins.int
+    cycle_anchor: _builtins.str
+    def __init__(
+        self,
+        *,
+        starts_on: _builtins.str = ...,
+        currency: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+        cycle_unit: _builtins.str = ...,
+        cycle_count: _builtins.int = ...,
+        cycle_anchor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "cycle_anchor", b"cycle_anchor", "cycle_count", b"cycle_count", "cycle_unit", b"cycle_unit", "starts_on", b"starts_on", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClientCycle: _TypeAlias = ClientCycle  # noqa: Y015
 
 @_typing.final
 class ListClientsRequest(_message.Message):
