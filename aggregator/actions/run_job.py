@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from aggregator.actions.bill import bill
+from aggregator.actions.close_ready import bill_and_close
 from aggregator.actions.progress import Progress, RunProgress, silent
 from aggregator.actions.project import project
 from aggregator.actions.provision import provision
@@ -64,7 +64,7 @@ async def _binding(db: Database, order: Order) -> Mapping[str, int]:
 
 
 async def _billing(db: Database, order: Order) -> Mapping[str, int]:
-    return await bill(
+    return await bill_and_close(
         db, now=order.now, run_id=order.run_id, everything=order.everything, progress=order.progress
     )
 

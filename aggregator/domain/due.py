@@ -18,6 +18,9 @@ from aggregator.domain.terms import Segment, Terms, agreed, segments
 SETTLE = timedelta(minutes=3)
 _INSTANT = timedelta(microseconds=1)
 
+# Finalised periods that are corrected by adjustments: so many before the one that the client's unfinalised time begins in.
+LOOK_BACK_PERIODS = 2
+
 # (bucket, first unit of a UTC day): usage, bindings or terms of that day changed since the bucket was rated.
 DirtyDay = tuple[int, int]
 
@@ -119,9 +122,12 @@ def passed_on(
     """Marks to leave for the neighbouring periods by whoever takes these for ``period``.
 
     A UTC day can lie in two periods of a client. A period is rated as a whole, so that any of its days stands for it: the
-    day before or after, which lies in the neighbour alone. Neighbours that are not billed are left out.
+    day before or after, which lies in the neighbour alone. Neighbours that are neither billed nor corrected are left out.
     """
     first = account.beginning(now=now).number
+    if account.finalised_slot:
+        standing = account.cycle.period_containing(slot_start(account.finalised_slot))
+        first = min(first, standing.number - LOOK_BACK_PERIODS)
     found = set()
     for number, days in ((period.number - 1, -UNITS_PER_DAY), (period.number + 1, UNITS_PER_DAY)):
         neighbour = account.cycle.period(number)

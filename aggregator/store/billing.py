@@ -10,12 +10,13 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 import sql
-from aggregator.domain.due import Agreement, DirtyDay, Standing
+from aggregator.domain.due import Account, Agreement, DirtyDay, Standing
 from aggregator.domain.gap import Coverage
 from aggregator.domain.period import Period
 from aggregator.domain.quantity import Unit
 from aggregator.domain.rate import Charge, Part, Rating
 from aggregator.domain.terms import Aggregation, Segment, Terms, read_tiers
+from aggregator.store.calendars import calendars
 from aggregator.store.database import Connection, execute, fetch_all, fetch_one, fetch_value
 
 _Q = sql.queries("billing")
@@ -97,6 +98,17 @@ async def read_cutoff(conn: Connection) -> datetime:
 async def clients(conn: Connection) -> list[Billed]:
     """All clients with a bucket, also those that are disabled: their last periods are billed like any other."""
     return await fetch_all(conn, Billed, _Q["clients"])
+
+
+async def account(conn: Connection, client: Billed) -> Account:
+    """All that decides what is due for the client."""
+    return Account(
+        cycle=(await calendars(conn, [client.id]))[client.id],
+        agreements=await agreements(conn, client.id),
+        standings=await standings(conn, client),
+        first_slot=await first_slot(conn, client.id),
+        finalised_slot=client.finalised_slot,
+    )
 
 
 async def try_client(conn: Connection, client_id: int) -> bool:

@@ -97,3 +97,71 @@ create table projection_history (
     calculated_at      timestamptz not null,
     primary key (bucket_id, period_start, share)
 );
+
+-- Seen items are decisions; that a period was finalised is one too, and stands in the client's finalised_slot.
+select audit_table('acknowledgement', without => '{made_at}', client => '%1$s.client_id');
+
+-- Finalised is final, whatever the program says: neither figures nor what they rest on are changed or removed, but for names
+-- beside evidence, which erasing a client takes away.
+create function keep_finalised() returns trigger
+language plpgsql as $$
+begin
+    if tg_op = 'TRUNCATE' then
+        if tg_table_name = 'evidence' and not exists (select from evidence) then
+            return null;
+        elsif tg_table_name = 'adjustment' and not exists (select from adjustment where finalised_at is not null) then
+            return null;
+        elsif tg_table_name = 'billing_reading' and not exists (select from billing_reading where finalised_at is not null) then
+            return null;
+        end if;
+    elsif tg_table_name = 'evidence' then
+        if tg_op = 'UPDATE' and to_jsonb(old) - 'names' = to_jsonb(new) - 'names' then
+            return new;
+        end if;
+    elsif old.finalised_at is null then
+        return case tg_op when 'DELETE' then old else new end;
+    end if;
+    raise exception using errcode = 'UL001', message =
+        'this is finalised and never changes; what is found to be wrong with it is corrected by an adjustment in the client''s '
+        'unfinalised period';
+end $$;
+
+create trigger billing_reading_finalised before update or delete on billing_reading
+for each row execute function keep_finalised();
+create trigger billing_reading_finalised_all before truncate on billing_reading
+for each statement execute function keep_finalised();
+create trigger evidence_finalised before update or delete on evidence
+for each row execute function keep_finalised();
+create trigger evidence_finalised_all before truncate on evidence
+for each statement execute function keep_finalised();
+create trigger adjustment_finalised before update or delete on adjustment
+for each row execute function keep_finalised();
+create trigger adjustment_finalised_all before truncate on adjustment
+for each statement execute function keep_finalised();
+
+alter table projection
+    -- The run that had rated the reading it was made from: as long as that is the same, so is the projection.
+    add column rated_by bigint;
+
+-- What buckets used day by day (of UTC), from which projections are drawn; written by billing with the readings. Slots
+-- [from_slot, to_slot) are of one day; where a period or segment begins within a day, it is kept in parts. In steps.
+create table bucket_day (
+    bucket_id bigint not null references bucket,
+    from_slot integer not null,
+    to_slot   integer not null,
+    -- Slots with a value; where the aggregation does not look at single slots, 1 for any.
+    filled    integer not null,
+    total     numeric not null,
+    -- Null where the aggregation does not look at single slots.
+    high      numeric,
+    low       numeric,
+    -- Of the day's last slot, where the aggregation asks for it.
+    last      numeric,
+    -- In order of size, of the filled slots, where they are ranked.
+    slot_values numeric[],
+    primary key (bucket_id, from_slot),
+    check (from_slot < to_slot)
+);
+
+-- Open and ended periods are rated once more, so that their days are there.
+update billing_reading set agreed = null where finalised_at is null;
