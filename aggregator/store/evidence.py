@@ -146,26 +146,15 @@ async def raw_floor(conn: Connection) -> datetime | None:
 
 
 async def raw_readings(
-    conn: Connection,
-    *,
-    bucket_id: int,
-    asset_id: int,
-    slot: int,
-    width: int,
-    last: datetime,
-    cutoff: datetime,
+    conn: Connection, *, bucket_id: int, asset_id: int, slot: int, width: int, cutoff: datetime
 ) -> Sequence[RawReading]:
-    """What an asset's series that were bound to the bucket had read for a slot, by time; at most ``RAW_READINGS_MAX``.
-
-    ``last``: ticks after it are not looked at, however far back their amounts reach.
-    """
+    """What an asset's series that were bound to the bucket had read for a slot, by time; at most ``RAW_READINGS_MAX``."""
     params = {
         "bucket_id": bucket_id,
         "asset_id": asset_id,
         "slot": slot,
         "starts": slot_start(slot),
         "ends": slot_start(slot + width),
-        "last": last,
         "cutoff": cutoff,
         "rows_max": RAW_READINGS_MAX,
     }

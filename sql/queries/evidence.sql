@@ -80,7 +80,7 @@ select nullif(floor, '-infinity') from raw_floor
 
 -- name: raw_readings
 -- What was read of an asset's series of one bucket that has to do with a slot: levels ticked in it, amounts whose span
--- reaches into it; what was stored by the cutoff.
+-- reaches into it; what was stored by the cutoff. Ticks that reach far back are found by an index of their own.
 select t.since, t.ticked_at, t.stored_at, g.name as agent, t.value[place] as value, u.name as unit_type
 from binding b
 join series s on s.id = b.series_id
@@ -88,16 +88,22 @@ join unit_type u on u.id = s.unit_type_id
 join series_agent k on k.series_id = s.id
 join agent g on g.id = k.agent_id
 cross join lateral (
-    select t.*
-    from tick t
-    where t.agent_id = k.agent_id and t.ticked_at > %(starts)s and t.since < %(ends)s and t.stored_at <= %(cutoff)s
-        and t.ticked_at <= %(last)s
-        and t.series @> array[s.id]
-    order by t.ticked_at
-    limit %(rows_max)s
+    (
+        select near.agent_id, near.since, near.ticked_at, near.stored_at, near.series, near.value
+        from tick near
+        where near.agent_id = k.agent_id and near.ticked_at > %(starts)s and near.ticked_at <= %(ends)s + interval '1 hour'
+            and (near.ticked_at <= %(ends)s or near.since < %(ends)s) and near.stored_at <= %(cutoff)s
+    )
+    union all
+    (
+        select far.agent_id, far.since, far.ticked_at, far.stored_at, far.series, far.value
+        from tick far
+        where far.agent_id = k.agent_id and far.ticked_at > %(ends)s + interval '1 hour' and far.since < %(ends)s
+            and far.ticked_at - far.since > interval '1 hour' and far.stored_at <= %(cutoff)s
+    )
 ) t
 cross join lateral array_position(t.series, s.id) as place
-where b.bucket_id = %(bucket_id)s and s.asset_id = %(asset_id)s
+where b.bucket_id = %(bucket_id)s and s.asset_id = %(asset_id)s and place is not null
     and b.from_slot <= %(slot)s and b.to_slot > %(slot)s
     and (u.kind = 'amount' or t.ticked_at <= %(ends)s)
 order by t.ticked_at, t.agent_id, s.id
