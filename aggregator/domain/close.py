@@ -192,9 +192,14 @@ def checklist(
     return Checklist(
         items=items,
         closes_at=graceful if settled else patient,
-        overdue=now > graceful + OVERDUE_AFTER,
+        overdue=overdue(period.end, now=now, policy=policy),
         waited_out=patient is not None and now >= patient,
     )
+
+
+def overdue(end: datetime, *, now: datetime, policy: Policy = POLICY) -> bool:
+    """Whether a period that is not final ended so long ago that somebody should look."""
+    return now > end + policy.grace + OVERDUE_AFTER
 
 
 def pending(account: Account, *, now: datetime, adjusted: Collection[datetime] = ()) -> list[Period]:
