@@ -8,19 +8,20 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 
 from aggregator.actions.progress import Progress, silent
-from aggregator.domain.due import Account, Agreement, due, passed_on
+from aggregator.domain.daily import day_parts, days_from
+from aggregator.domain.due import Account, Agreement, DirtyDay, due, passed_on
 from aggregator.domain.gap import Coverage
 from aggregator.domain.period import Period
 from aggregator.domain.quantity import NO_USAGE
 from aggregator.domain.rate import combine, rate
 from aggregator.errors import Conflict, Unavailable
-from aggregator.store import billing, rating
+from aggregator.store import billing, daily, rating
 from aggregator.store.billing import Billed, Rated, RatedPart
 from aggregator.store.database import Connection, Database
 from aggregator.store.news import announce
@@ -115,12 +116,18 @@ async def _bill_client(
         dirty = await billing.dirty_days(conn, client.id)
     for period, buckets in due(account, dirty=dirty, now=run.now, everything=everything):
         async with db.transaction() as conn:
-            counts.update(await _rate_pair(conn, client, period, buckets, run))
+            counts.update(await _rate_pair(conn, client, period, buckets, run, everything=everything))
         await progress(dict(counts), done=counts["clients"], total=clients)
 
 
 async def _rate_pair(
-    conn: Connection, client: Billed, period: Period, buckets: frozenset[int], run: Run
+    conn: Connection,
+    client: Billed,
+    period: Period,
+    buckets: frozenset[int],
+    run: Run,
+    *,
+    everything: bool,
 ) -> Mapping[str, int]:
     """One transaction: takes the marks first, then reads. Empty counts when another run is at work or came later."""
     if not await billing.try_client(conn, client.id) or await billing.overtaken(conn, client.id, run.id):
@@ -134,7 +141,8 @@ async def _rate_pair(
         return {}
     ids = buckets | {bucket for bucket, _ in taken}
     agreements = [a for a in account.agreements if a.bucket_id in ids]
-    counts, late = await rate_buckets(conn, account, period, agreements, run)
+    dirty = None if everything else taken
+    counts, late = await rate_buckets(conn, account, period, agreements, run, dirty=dirty)
     # What was stored after the cutoff is for the next run, which must find the mark.
     again = {(bucket, day) for bucket, day in taken if bucket in late}
     passed = passed_on(taken, period=period, account=account, now=run.now)
@@ -145,10 +153,25 @@ async def _rate_pair(
 
 
 async def rate_buckets(
-    conn: Connection, account: Account, period: Period, agreements: Sequence[Agreement], run: Run
+    conn: Connection,
+    account: Account,
+    period: Period,
+    agreements: Sequence[Agreement],
+    run: Run,
+    *,
+    dirty: Collection[DirtyDay] | None = None,
 ) -> tuple[Mapping[str, int], set[int]]:
-    """Rates the buckets for the period; what was written, and the buckets with usage stored after the cutoff."""
-    readings, late = await rated(conn, account, period, agreements, run)
+    """Rates the buckets for the period; what was written, and the buckets with usage stored after the cutoff.
+
+    ``dirty``: days that changed since the buckets were rated; None: any may have.
+    """
+    standings = {s.bucket_id: s for s in account.standings if s.period_start == period.start}
+    days = {
+        a.bucket_id: days_from(standings.get(a.bucket_id), agreed=a.agreed(parts), dirty=dirty)
+        for a in agreements
+        if (parts := a.segments(period, cycle=account.cycle))
+    }
+    readings, late = await rated(conn, account, period, agreements, run, days=days)
     saved = await billing.save(
         conn,
         readings,
@@ -159,16 +182,36 @@ async def rate_buckets(
     )
     without = {a.bucket_id for a in agreements} - {reading.bucket_id for reading in readings}
     removed = await billing.remove(conn, without, period)
+    await daily.forget(conn, without | {bucket for bucket, since in days.items() if since == 0}, period)
+    await daily.save(conn, {r.bucket_id: [day for p in r.parts for day in p.days] for r in readings})
     return {"readings": saved.readings, "changed": saved.changed + removed}, late
 
 
 async def rated(
-    conn: Connection, account: Account, period: Period, agreements: Sequence[Agreement], run: Run
+    conn: Connection,
+    account: Account,
+    period: Period,
+    agreements: Sequence[Agreement],
+    run: Run,
+    *,
+    days: Mapping[int, int] | None = None,
 ) -> tuple[list[Rated], set[int]]:
-    """What the buckets with terms in the period come to, unsaved; and the buckets with usage stored after the cutoff."""
+    """What the buckets with terms in the period come to, unsaved; and the buckets with usage stored after the cutoff.
+
+    ``days``: by bucket, the slot from which on its days are told one by one too.
+    """
+    since = days or {}
     digits = account.cycle.currency(period).digits
     asked = [
-        [Asked(agreement=agreement, segment=s, until=agreement.ended(parts, now=run.now)) for s in parts]
+        [
+            Asked(
+                agreement=agreement,
+                segment=segment,
+                until=agreement.ended(parts, now=run.now),
+                days_from=since.get(agreement.bucket_id),
+            )
+            for segment in parts
+        ]
         for agreement in agreements
         if (parts := agreement.segments(period, cycle=account.cycle))
     ]
@@ -198,6 +241,9 @@ def _rated(asked: Sequence[Asked], found: Sequence[Folded], *, currency_digits: 
                 currency_digits=currency_digits,
             ),
             coverage=folded.coverage,
+            days=[]
+            if one.days_from is None
+            else list(day_parts(one.segment, folded.days, until=one.until, since=one.days_from)),
         )
         for one, folded in zip(asked, found, strict=True)
     ]

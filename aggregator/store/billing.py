@@ -10,6 +10,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 import sql
+from aggregator.domain.daily import DayPart
 from aggregator.domain.due import Account, Agreement, DirtyDay, Standing
 from aggregator.domain.gap import Coverage
 from aggregator.domain.period import Period
@@ -32,12 +33,13 @@ class Billed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatedPart:
-    """A segment of a reading, and what its slots that have ended came to."""
+    """A segment of a reading, and what its slots that have ended came to; ``days``: as many as were asked for."""
 
     segment: Segment
     as_of_slot: int
     part: Part
     coverage: Coverage
+    days: Sequence[DayPart] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,12 @@
 """Reads usage as it is rated: slot values folded by segment, and what is known of the slots without any."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import sql
+from aggregator.domain.daily import DayFold
 from aggregator.domain.due import Agreement
 from aggregator.domain.gap import Coverage, hold_of
 from aggregator.domain.quantity import Usage, rank
@@ -29,11 +30,15 @@ _FOLDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A segment of a bucket of which the slots before ``until`` are to be read."""
+    """A segment of a bucket of which the slots before ``until`` are to be read.
+
+    ``days_from``: the days from that slot's on are wanted one by one too; None: none of them.
+    """
 
     agreement: Agreement
     segment: Segment
     until: int
+    days_from: int | None = None
 
     @property
     def slots(self) -> int:
@@ -44,11 +49,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folded:
-    """A segment's usage by the cutoff; ``late`` where there is more, stored after it."""
+    """A segment's usage by the cutoff; ``late`` where there is more, stored after it.
+
+    ``days`` are those that were asked for and have a value.
+    """
 
     usage: Usage
     coverage: Coverage
     late: bool
+    days: Sequence[DayFold] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +98,10 @@ async def usage(conn: Connection, asked: Sequence[Asked], *, cutoff: datetime) -
     """What was stored by the cutoff, by place in ``asked``; segments to which nothing is bound are left out."""
     spans = [span for place, one in enumerate(asked) for span in _spans(place, one)]
     rows = await _rows(conn, _params(spans), cutoff=cutoff) if spans else []
-    return {place: _folded(*figures) for place, _, *figures, _, _, _ in rows}
+    return {
+        place: replace(_folded(*figures), days=[DayFold(*day) for day in days])
+        for place, _, *figures, _, _, _, days in rows
+    }
 
 
 async def look(
@@ -115,7 +127,7 @@ async def look(
     rows = await _rows(conn, params, cutoff=cutoff, bindings=bindings, asset_id=asset_id, raw=raw)
     return [
         Seen(place, asset, _folded(*figures), held, dict(zip(slots, map(int, values), strict=True)))
-        for place, asset, *figures, held, slots, values in rows
+        for place, asset, *figures, held, slots, values, _ in rows
     ]
 
 
@@ -157,6 +169,7 @@ def _params(spans: Sequence[_Span]) -> dict[str, object]:
         "places": [_place_from_top(s.asked) for s in spans],
         "last_slots": [s.last_slot for s in spans],
         "apart": [False] * len(spans),
+        "days_from": [s.asked.days_from for s in spans],
         "since": min(
             s.from_slot - h * s.asked.agreement.unit.width for s, h in zip(spans, holds, strict=True)
         ),

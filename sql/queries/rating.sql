@@ -21,6 +21,7 @@ where name in ('enable_nestloop', 'enable_mergejoin', 'jit', 'hash_mem_multiplie
 -- what is asked of it: 'total', 'slots' (highest, lowest, the `place`-th highest slot value), 'last' (the slot
 -- `last_slot` alone), 'maxima' (each asset's own highest) or 'assets'. [since, until) holds all the spans and `hold`
 -- slots before them: written out, the planner leaves the other chunks aside.
+-- `days_from`: the days from that slot's on are told one by one too, for projections; null: none.
 -- `late`: something was stored after the cutoff, so the bucket has to be rated again by a run with a later one.
 --
 -- For evidence and explanations: 'values' asks for the slot values themselves, `apart` for a row by asset instead of one of
@@ -33,8 +34,8 @@ with wanted as materialized (
     from unnest(
         %(segments)s::integer[], %(bucket_ids)s::bigint[], %(from_slots)s::integer[], %(to_slots)s::integer[],
         %(holds)s::integer[], %(folds)s::text[], %(places)s::integer[], %(last_slots)s::integer[],
-        %(apart)s::boolean[]
-    ) as w (segment, bucket_id, from_slot, to_slot, hold, fold, place, last_slot, apart)
+        %(apart)s::boolean[], %(days_from)s::integer[]
+    ) as w (segment, bucket_id, from_slot, to_slot, hold, fold, place, last_slot, apart, days_from)
 ),
 -- A slot belongs to what is bound at its start. Readings are folded by line: a segment, or an asset in one.
 bound as materialized (
@@ -47,6 +48,7 @@ bound as materialized (
         select
             row_number() over () as piece,
             w.segment::bigint << 32 | case when w.apart then s.asset_id else 0 end as segment, w.bucket_id, w.fold, w.place, w.last_slot,
+            w.days_from / 288 * 288 as days_from,
             w.hold * units as hold, units, b.series_id, s.asset_id, s.merged_from, s.unit_type_id, a.source_type_id,
             u.kind, u.level_value,
             case when u.kind = 'amount' then 0 when u.level_value = 'mean' then 1 when u.level_value = 'high' then 2 else 3
@@ -144,9 +146,10 @@ again as materialized (
     where exists (select from late)
 ),
 slots as materialized (
-    select agent_id, units, slot, series, reported, n, total, high, last from stored where not late
+    select agent_id, units, slot, slot / 288 * 288 as day, series, reported, n, total, high, last
+    from stored where not late
     union all
-    select agent_id, units, slot, series, reported, n, total, high, last from again
+    select agent_id, units, slot, slot / 288 * 288, series, reported, n, total, high, last from again
 ),
 -- Series of one agent in one order: few lists in many slots.
 layout as materialized (
@@ -345,37 +348,46 @@ spread as materialized (
     where p.kind = 'amount'
     group by p.segment
 ),
--- `key`, with the slot where `mask` lets it through, is what is folded by. Most readings are `plain`: one in a slot, each slot
--- counts.
+-- `key`, with the slot where `mask` lets it through and its day where `day_mask` does, is what is folded by. Most readings
+-- are `plain`: one in a slot, each slot counts. Of `last` the ends of days are asked for on top, by keys of their own.
 valued as materialized (
-    select piece, series_id, figure, from_slot, to_slot, contested, hidden, line << 32 as key,
+    select piece, series_id, figure, units, from_slot, to_slot, contested, hidden, line << 32 as key,
            case when by_slot then -1 else 0 end::bigint as mask,
-           case when fold = 'last' then last_slot end as only_slot,
+           case when fold = 'total' and days_from is not null then -1 else 0 end::bigint as day_mask,
+           case when fold = 'last' then last_slot end as only_slot, false as day_ends,
            fold <> 'last' and hidden is null and not contested as plain
     from piece
     where fold <> 'assets'
+    union all
+    select piece, series_id, figure, units, greatest(from_slot, days_from), to_slot, contested, hidden,
+           line << 32 | 2147483648, -1, 0, null, true, false
+    from piece
+    where fold = 'last' and days_from is not null
 ),
 -- Read twice, and so not at all the second time where everything is plain.
 cell as materialized (
-    select p.key | (c.slot & p.mask) as key, p.contested, p.piece, c.slot, c.agent_id, c.n,
+    select p.key | (c.slot & p.mask) | (c.day & p.day_mask) as key, p.contested, p.piece, c.slot, c.agent_id, c.n,
            slot_value(p.figure, c.n, c.total, c.high, c.last) as value
     from (
-        select slot, agent_id, unnest(series) as series_id, unnest(n) as n, unnest(total) as total, unnest(high) as high,
+        select slot, day, agent_id, unnest(series) as series_id, unnest(n) as n, unnest(total) as total, unnest(high) as high,
                unnest(last) as last
         from slots
         where slot = any(array(select only_slot from valued))
-           or exists (select from valued where only_slot is null and not plain)
+           or exists (select from valued where only_slot is null and not plain and not day_ends)
+           or (slot + units) %% 288 = 0 and exists (select from valued where day_ends)
     ) c
     join valued p
         on p.series_id = c.series_id and p.from_slot <= c.slot and c.slot < p.to_slot and not p.plain
-        and (p.only_slot is null or c.slot = p.only_slot) and (p.hidden is null or not p.hidden @> c.slot)
+        and (p.only_slot is null or c.slot = p.only_slot) and (not p.day_ends or (c.slot + p.units) %% 288 = 0)
+        and (p.hidden is null or not p.hidden @> c.slot)
 ),
 folded as (
     select key, sum(value) as total, max(value) as high
     from (
-        select p.key | (c.slot & p.mask) as key, slot_value(p.figure, c.n, c.total, c.high, c.last) as value
+        select p.key | (c.slot & p.mask) | (c.day & p.day_mask) as key,
+               slot_value(p.figure, c.n, c.total, c.high, c.last) as value
         from (
-            select slot, unnest(series) as series_id, unnest(n) as n, unnest(total) as total, unnest(high) as high,
+            select slot, day, unnest(series) as series_id, unnest(n) as n, unnest(total) as total, unnest(high) as high,
                    unnest(last) as last
             from slots
         ) c
@@ -387,21 +399,22 @@ folded as (
         union all
         select key, value
         from (
-            select distinct on (piece, slot) key, value
+            select distinct on (piece, key, slot) key, value
             from cell
             where contested
-            order by piece, slot, n desc, agent_id
+            order by piece, key, slot, n desc, agent_id
         ) chosen
         union all
-        select p.key | (h.slot & p.mask), h.value
+        select p.key | (h.slot & p.mask) | (h.slot / 288 * 288 & p.day_mask), h.value
         from held h
         join valued p on p.piece = h.piece
-        where (p.only_slot is null or h.slot = p.only_slot) and (p.hidden is null or not p.hidden @> h.slot)
+        where (p.only_slot is null or h.slot = p.only_slot)
+          and (not p.day_ends or (h.slot + p.units) %% 288 = 0 and h.slot >= p.from_slot) and (p.hidden is null or not p.hidden @> h.slot)
     ) cells
     group by key
 ),
 lines as materialized (
-    select distinct on (line) line, segment, fold, place, by_slot from bound order by line
+    select distinct on (line) line, segment, fold, place, by_slot, days_from from bound order by line
 ),
 ranked as (
     select line, value
@@ -421,6 +434,7 @@ summed as (
         select key >> 32 as line, sum(total) as total, max(high) as high, max(total) as slot_high, min(total) as slot_low,
                count(*) as slots
         from folded
+        where key & 2147483648 = 0
         group by key >> 32
     ) f
     join lines l on l.line = f.line
@@ -443,6 +457,23 @@ listed as (
     where l.fold = 'values'
     group by l.segment
 ),
+-- As domain/daily.py wants them: filled slots (where single slots are not looked at, 1), total, high, low, last, values.
+daily as (
+    select segment, json_agg(json_build_array(day, filled, total, high, low, last, slot_values) order by day) as days
+    from (
+        select
+            l.segment, (f.key & 2147483647)::integer / 288 * 288 as day, count(*) as filled, sum(f.total) as total,
+            case when l.fold = 'slots' then max(f.total) end as high,
+            case when l.fold = 'slots' then min(f.total) end as low,
+            case when l.fold = 'last' then sum(f.total) end as last,
+            array_agg(f.total order by f.total) filter (where l.place is not null) as slot_values
+        from lines l
+        join folded f on f.key >> 32 = l.line and f.key & 2147483647 >= l.days_from
+        where l.fold in ('total', 'slots') or l.fold = 'last' and f.key & 2147483648 <> 0
+        group by l.segment, l.fold, day
+    ) of_day
+    group by segment
+),
 carried as (
     select p.segment, count(*) as slots
     from held h
@@ -462,7 +493,8 @@ select
     coalesce(r.value, 0) as ranked, coalesce(s.maxima, 0) as maxima, coalesce(c.assets, 0) as assets,
     coalesce(c.measured, 0)::bigint as measured, coalesce(c.absent, 0)::bigint as absent, coalesce(c.gap, 0)::bigint as gap,
     coalesce(p.slots, 0)::bigint as spread, b.segment in (select segment from behind) as late,
-    coalesce(h.slots, 0)::bigint as held, coalesce(v.slots, '{}') as slots, coalesce(v.slot_values, '{}') as slot_values
+    coalesce(h.slots, 0)::bigint as held, coalesce(v.slots, '{}') as slots, coalesce(v.slot_values, '{}') as slot_values,
+    coalesce(d.days, '[]') as days
 from (select distinct segment from bound) b
 left join summed s on s.segment = b.segment
 left join filled f on f.segment = b.segment
@@ -476,5 +508,6 @@ left join (
 left join spread p on p.segment = b.segment
 left join carried h on h.segment = b.segment
 left join listed v on v.segment = b.segment
+left join daily d on d.segment = b.segment
 left join (select l.segment, r.value from ranked r join lines l on l.line = r.line) r on r.segment = b.segment
 order by b.segment
