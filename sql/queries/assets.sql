@@ -12,6 +12,14 @@ with loose as materialized (
              then null else '{}'::bigint[] end,
         %(slot)s::integer, %(month_slot)s::integer
     )
+), valued as materialized (
+    -- What has no price is ordered with what is not unbound.
+    select asset_id, num
+    from loose
+    cross join lateral (
+        select case %(sort)s when 'unbound_money' then money else (%(slot)s - since_slot)::numeric end as num
+    ) as key
+    where num is not null and %(sort)s in ('unbound_money', 'days_unbound')
 ), matching as not materialized (
     select a.id, a.name, a.created_at
     from asset a
@@ -43,21 +51,24 @@ with loose as materialized (
 ), keyed as not materialized (
     select m.id,
            case %(sort)s::text when 'name' then lower(m.name) collate "C" else '' end as txt,
-           case %(sort)s
-               when 'unbound_money' then coalesce(u.money, -1)
-               when 'days_unbound' then coalesce(%(slot)s - u.since_slot, -1)::numeric
-               else 0::numeric end as num,
+           case when %(sort)s in ('unbound_money', 'days_unbound') then -1 else 0 end::numeric as num,
            case %(sort)s
                when 'created_at' then m.created_at
                when 'last_seen' then slot_start(z.last_slot)
                else 'epoch' end as at
     from matching m
     left join asset_seen z on z.asset_id = m.id
-    left join loose u on u.asset_id = m.id
     -- Makes an inner join of it where it is ordered by, which an index can walk.
     where (%(sort)s <> 'last_seen' or z.last_slot >= 0)
       and (%(sort)s <> 'client_name' or not exists (
            select from assignment x where x.asset_id = m.id and x.from_slot <= %(slot)s and x.to_slot > %(slot)s))
+      and (%(sort)s not in ('unbound_money', 'days_unbound')
+           or m.id <> all (array(select asset_id from valued)))
+), dear as not materialized (
+    select m.id, '' as txt, v.num, 'epoch'::timestamptz as at
+    from valued v
+    join matching m on m.id = v.asset_id
+    where %(sort)s in ('unbound_money', 'days_unbound')
 ), owned as not materialized (
     select m.id, lower(c.name) collate "C" as txt, 0::numeric as num, 'epoch'::timestamptz as at
     from client c
@@ -82,6 +93,13 @@ with loose as materialized (
                   case when not %(descending)s then at end, case when %(descending)s then at end desc,
                   case when not %(descending)s then id end, case when %(descending)s then id end desc
          limit %(limit)s::integer)
+        union all
+        (select * from dear
+         where (%(after_id)s is null or case when not %(descending)s
+               then (num, id) > (%(after_number)s, %(after_id)s) else (num, id) < (%(after_number)s, %(after_id)s) end)
+         order by case when not %(descending)s then num end, case when %(descending)s then num end desc,
+                  case when not %(descending)s then id end, case when %(descending)s then id end desc
+         limit %(limit)s)
         union all
         (select * from owned
          where (%(after_id)s is null or case when not %(descending)s
