@@ -135,7 +135,8 @@ def _outdated(row: ReadingRow, figures: Figures) -> list[str]:
     return [
         (
             f"The reading says {row.quantity:f} and {row.cost:f} {row.currency}, this comes to "
-            f"{figures.rating.quantity:f} and {cost:f}: something was changed since it was rated. The next billing run brings it up to date; of a finalised "
+            f"{figures.rating.quantity:f} and {cost:f}: something was changed since it was "
+            "rated. The next billing run brings it up to date; of a finalised "
             "reading verify says what differs."
         )
     ]

@@ -5,11 +5,12 @@ The service is put together from one class a subject; each is in a file of its o
 
 from aggregator.rpc.evidence import EvidenceMethods
 from aggregator.rpc.periods import PeriodMethods
+from aggregator.rpc.readings_export import ExportMethods
 from aggregator.store.database import Database
 from ullage.v1 import closing_pb2_grpc
 
 
-class ClosingService(PeriodMethods, EvidenceMethods, closing_pb2_grpc.ClosingServicer):
+class ClosingService(PeriodMethods, EvidenceMethods, ExportMethods, closing_pb2_grpc.ClosingServicer):
     """The servicer; who may call which method is decided before it is called."""
 
     def __init__(self, db: Database) -> None:
