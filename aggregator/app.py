@@ -19,6 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
+from aggregator.actions.run_job import jobs_keeping
 from aggregator.config import Config, split_address
 from aggregator.errors import Conflict
 from aggregator.ingest.commit import Committer
@@ -162,8 +163,12 @@ def _parts(config: Config, db: Database) -> Parts:
         "binding": config.jobs.binding_seconds,
         "billing": config.jobs.billing_seconds,
         "projection": config.jobs.projection_seconds,
+        "control-totals": config.jobs.control_totals_seconds,
+        "retention": config.jobs.retention_seconds,
     }
-    jobs = Jobs(db, seconds=seconds, clock=lambda: datetime.now(UTC))
+    jobs = Jobs(
+        db, seconds=seconds, clock=lambda: datetime.now(UTC), jobs=jobs_keeping(config.retention.raw_days)
+    )
     rates = Rates(
         batches_per_second=config.agents.batches_per_second_max,
         readings_per_second=config.agents.readings_per_second_max,

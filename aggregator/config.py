@@ -27,6 +27,9 @@ SECRET_BYTES_MAX = 64 * 1024
 # An hour is the least that survives a restart in peace; shorter ones are for trials.
 CERTIFICATE_SECONDS_MIN = 10
 CERTIFICATE_SECONDS_MAX = 30 * 86_400
+# Whatever is billed for a month or corrected in the next needs them; slots are kept for seven years, they are not longer.
+RAW_DAYS_MIN = 35
+RAW_DAYS_MAX = 2_557
 # Of these exactly one says where the database is.
 DATABASE_CHOICES = ("dsn", "dsn_file", "embedded_directory")
 
@@ -116,6 +119,14 @@ class JobsSection(_Section):
     binding_seconds: Seconds = 30
     billing_seconds: Seconds = 3600
     projection_seconds: Seconds = 3600
+    control_totals_seconds: Seconds = 3600
+    retention_seconds: Seconds = 86_400
+
+
+class RetentionSection(_Section):
+    """For how many days raw readings are kept at the least; slots and bills are kept for seven years and more."""
+
+    raw_days: Annotated[int, Field(ge=RAW_DAYS_MIN, le=RAW_DAYS_MAX)] = 400
 
 
 class LogSection(_Section):
@@ -149,6 +160,7 @@ class Config(BaseSettings):
     tls: TlsSection
     authority: AuthoritySection | None = None
     jobs: JobsSection = JobsSection()
+    retention: RetentionSection = RetentionSection()
     log: LogSection = LogSection()
 
     @classmethod

@@ -10,11 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from aggregator.actions.check_totals import check_totals
 from aggregator.actions.close_ready import bill_and_close
 from aggregator.actions.progress import Progress, RunProgress, silent
 from aggregator.actions.project import project
 from aggregator.actions.provision import provision
 from aggregator.actions.rebind import rebind
+from aggregator.actions.retain import RAW_DAYS, retain
 from aggregator.actions.roll_up import roll_up
 from aggregator.errors import NotFound, UllageError
 from aggregator.store import runs
@@ -70,7 +72,18 @@ async def _billing(db: Database, order: Order) -> Mapping[str, int]:
 
 
 async def _projection(db: Database, order: Order) -> Mapping[str, int]:
-    return await project(db, now=order.now, run_id=order.run_id)
+    return await project(db, now=order.now, run_id=order.run_id, progress=order.progress)
+
+
+async def _control_totals(db: Database, order: Order) -> Mapping[str, int]:
+    return await check_totals(db)
+
+
+def _retention(raw_days: int) -> Job:
+    async def work(db: Database, order: Order) -> Mapping[str, int]:
+        return await retain(db, now=order.now, raw_days=raw_days, progress=order.progress)
+
+    return Job("retention", "drops raw readings that are old and can change no bill any more", work)
 
 
 # In the order in which one makes use of the other.
@@ -82,8 +95,15 @@ JOBS: Mapping[str, Job] = {
         Job("binding", "assigns and binds assets that are new or whose rules changed", _binding),
         Job("billing", "rates the periods whose usage, bindings or terms changed", _billing),
         Job("projection", "works out what open periods will look like at their end", _projection),
+        Job("control-totals", "checks that every reading that was sent is accounted for", _control_totals),
+        _retention(RAW_DAYS),
     )
 }
+
+
+def jobs_keeping(raw_days: int) -> Mapping[str, Job]:
+    """All jobs, with raw readings kept for so many days."""
+    return {**JOBS, "retention": _retention(raw_days)}
 
 
 async def run_job(

@@ -54,6 +54,7 @@ provisioning_seconds = 86400
 binding_seconds = 86400
 billing_seconds = 86400
 projection_seconds = 86400
+control_totals_seconds = 86400
 """
 
 

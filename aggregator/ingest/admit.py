@@ -13,6 +13,7 @@ import numpy.typing as npt
 from aggregator.ingest import limits
 from aggregator.ingest.decode import Columns, Int64s, Refused, Uint32s
 from aggregator.ingest.dictionary import read_dictionary
+from aggregator.ingest.late import Late, below_floor, late_readings
 from aggregator.ingest.quarantine import NO_FAULTS, Fault, Faulty, UInt8s, set_aside
 from aggregator.ingest.rows import Totals, tick_rows
 from aggregator.ingest.touch import Reach, expand, reach_of_ticks
@@ -71,6 +72,8 @@ class Admitted:
     totals: Totals
     faulty: Faulty
     hits: tuple[Hit, ...] = ()
+    # In no tick; None when there is none.
+    late: Late | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,14 +86,22 @@ class _Taken:
     values: Int64s
 
 
-def admit(columns: Columns, resolved: Resolved, *, agent_id: int, now_us: int) -> Admitted | Refused:
-    """Checks every reading. ``now_us``: when the batch was received."""
+def admit(
+    columns: Columns,
+    resolved: Resolved,
+    *,
+    agent_id: int,
+    now_us: int,
+    floor_us: int = limits.TIME_US_MIN,
+) -> Admitted | Refused:
+    """Checks every reading. ``now_us``: when the batch was received; ``floor_us``: raw readings are kept from then on."""
     if len(columns.series) and int(columns.series.max()) >= len(resolved.series):
         return Refused(f"series index {int(columns.series.max())} is beyond the dictionary")
     tick = np.repeat(np.arange(len(columns.counts)), columns.counts)
     tick_fault = _faults_of_time(columns, now_us)
     fault = _faults(columns, resolved, tick=tick, tick_fault=tick_fault)
-    taken = _take(columns, resolved, tick=tick, fault=fault)
+    late, aside = _late(columns, resolved, tick=tick, fault=fault, floor_us=floor_us)
+    taken = _take(columns, resolved, tick=tick, aside=aside)
     if isinstance(taken, Refused):
         return taken
     faulty = NO_FAULTS
@@ -106,6 +117,7 @@ def admit(columns: Columns, resolved: Resolved, *, agent_id: int, now_us: int) -
     reported, failed = _collectors(columns, resolved.source_types, faulty.incomplete)
     counts = np.bincount(taken.tick, minlength=len(columns.counts))
     says = (counts > 0) | _any(reported) | _any(failed)
+    says &= columns.ticked_at > floor_us
     kept = np.flatnonzero(says if tick_fault is None else says & (tick_fault == Fault.NONE))
     reach = _reach(columns, resolved, taken, kept=kept)
     if isinstance(reach, Refused):
@@ -122,11 +134,12 @@ def admit(columns: Columns, resolved: Resolved, *, agent_id: int, now_us: int) -
     )
     totals = Totals(
         read=len(columns.series),
-        stored=len(taken.series),
+        # What is too late is kept like what is in ticks, only elsewhere.
+        stored=len(taken.series) + (len(late.series) if late else 0),
         quarantined=len(faulty.readings),
         suppressed=sum(hit.readings for hit in hits),
     )
-    return Admitted(rows=list(rows), reach=reach, totals=totals, faulty=faulty, hits=hits)
+    return Admitted(rows=list(rows), reach=reach, totals=totals, faulty=faulty, hits=hits, late=late)
 
 
 def faults(columns: Columns, resolved: Resolved, *, now_us: int) -> UInt8s:
@@ -186,10 +199,24 @@ def _faults(
     return fault if fault.any() else None
 
 
-def _take(columns: Columns, resolved: Resolved, *, tick: Int64s, fault: UInt8s | None) -> _Taken | Refused:
+def _late(
+    columns: Columns, resolved: Resolved, *, tick: Int64s, fault: UInt8s | None, floor_us: int
+) -> tuple[Late | None, Bools | None]:
+    """Readings below the floor with which nothing else is the matter; and all that are in no tick, None when none is."""
+    aside = None if fault is None else fault != Fault.NONE
+    below = below_floor(columns, tick=tick, amount=resolved.amount[columns.series], floor_us=floor_us)
+    if below is not None and aside is not None:
+        below &= ~aside
+    if below is None or not below.any():
+        return None, aside
+    late = late_readings(columns, resolved.series[columns.series], tick=tick, which=below)
+    return late, below if aside is None else aside | below
+
+
+def _take(columns: Columns, resolved: Resolved, *, tick: Int64s, aside: Bools | None) -> _Taken | Refused:
     taken = _Taken(tick, columns.series, resolved.series[columns.series], columns.values)
-    if fault is not None:
-        taken = _select(taken, fault == Fault.NONE)
+    if aside is not None:
+        taken = _select(taken, ~aside)
     # Ascending keys: sorted by series within each tick, and no series twice.
     key = taken.tick << 32 | taken.series
     if (key[1:] > key[:-1]).all():

@@ -52,6 +52,20 @@ async def quarantine(conn: Connection, applied: Applied, stored_at: datetime) ->
     )
 
 
+async def keep_late(conn: Connection, applied: Applied, stored_at: datetime) -> None:
+    """Lists readings of time before the floor; nothing else is made of them."""
+    found = [(batch.agent_id, content.late) for batch, content in applied if content.late is not None]
+    if not found:
+        return
+    async with conn.cursor() as cursor, cursor.copy(_Q["copy_too_late"]) as copy:
+        for agent_id, late in found:
+            columns = (late.series, late.values, late.since, late.ticked_at)
+            for series, value, since, at in zip(*(column.tolist() for column in columns), strict=True):
+                await copy.write_row(
+                    (agent_id, series, value, from_micros(since), from_micros(at), stored_at, "below-floor")
+                )
+
+
 async def count_suppressed(conn: Connection, applied: Applied, stored_at: datetime) -> None:
     """By suppression and agent; of the assets the number in the agent's newest batch counts."""
     assets: dict[tuple[int, int], int] = {}

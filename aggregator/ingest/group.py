@@ -14,7 +14,7 @@ import numpy as np
 import sql
 from aggregator.ingest import limits
 from aggregator.ingest.admit import Admitted
-from aggregator.ingest.aside import count_suppressed, keep_conflict, keep_rejected, quarantine
+from aggregator.ingest.aside import count_suppressed, keep_conflict, keep_late, keep_rejected, quarantine
 from aggregator.ingest.decode import Lost
 from aggregator.ingest.judge import Epoch, Number, Offered, judge, why_not_opened
 from aggregator.ingest.rows import HEADER, TRAILER, batch_row, stored_field, touched_rows
@@ -173,6 +173,7 @@ async def _store_readings(
     ]
     await _copy(conn, _Q["copy_batches"], b"".join(rows))
     await _copy(conn, _Q["copy_touched"], _touched(applied))
+    await keep_late(conn, applied, stored_at)
     await quarantine(conn, applied, stored_at)
     await count_suppressed(conn, applied, stored_at)
 

@@ -83,8 +83,9 @@ class Reader:
         resolved = await self._resolver.resolve(agent, columns.dictionary, rules=rules, now_us=now_us)
         if isinstance(resolved, Refused):
             return _Read(resolved, clock)
-        usual = take_usual(columns, resolved, agent_id=agent.id, now_us=now_us)
-        content = usual or admit(columns, resolved, agent_id=agent.id, now_us=now_us)
+        floor_us = rules.floor_us
+        usual = take_usual(columns, resolved, agent_id=agent.id, now_us=now_us, floor_us=floor_us)
+        content = usual or admit(columns, resolved, agent_id=agent.id, now_us=now_us, floor_us=floor_us)
         return _Read(content, clock, rules.world if isinstance(content, Admitted) else None)
 
 

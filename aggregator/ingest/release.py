@@ -19,7 +19,7 @@ from aggregator.errors import Conflict
 from aggregator.ingest.admit import Resolved, admit, faults
 from aggregator.ingest.agents import Agent
 from aggregator.ingest.decode import Columns, Refused
-from aggregator.ingest.group import OWN_EPOCH, hold_own_cursor, store
+from aggregator.ingest.group import OWN_EPOCH, Own, hold_own_cursor, store
 from aggregator.ingest.judge import Offered
 from aggregator.ingest.quarantine import Fault
 from aggregator.ingest.resolve import Resolver
@@ -120,9 +120,7 @@ async def _try(
         mine = [one for one in waiting if one.id in free]
         good = _acceptable(mine, index, encoded, resolved, now_us=to_micros(held.stored_at))
         if good:
-            await _store(
-                conn, agent, good, _columns(good, index, encoded), resolved, held.last, held.stored_at
-            )
+            await _store(conn, agent, good, _columns(good, index, encoded), resolved, held, rules.floor_us)
     return Settled(len(good), len(mine) - len(good))
 
 
@@ -218,18 +216,19 @@ async def _store(
     good: Sequence[Waiting],
     columns: Columns,
     resolved: Resolved,
-    last: int,
-    stored_at: datetime,
+    held: Own,
+    floor_us: int,
 ) -> None:
+    stored_at = held.stored_at
     now_us = to_micros(stored_at)
-    content = admit(columns, resolved, agent_id=agent.id, now_us=now_us)
+    content = admit(columns, resolved, agent_id=agent.id, now_us=now_us, floor_us=floor_us)
     if isinstance(content, Refused):
         raise Conflict(f"these readings cannot be released together: {content.reason}")
     ids = sorted(one.id for one in good)
     batch = Offered(
         agent_id=agent.id,
         epoch=OWN_EPOCH,
-        seq=last + 1,
+        seq=held.last + 1,
         sha256=sha256(repr(ids).encode()).digest(),
         received_us=now_us,
         payload=b"",

@@ -1,4 +1,5 @@
-"""What decides whether a batch is taken, beside the batch: suppressions, unit types, stopped agents, which database.
+"""What decides whether a batch is taken, beside the batch: suppressions, unit types, stopped agents, from when on raw
+readings are kept, which database.
 
 Loaded together, in one transaction, with the version they have. A group commit compares that version with the one it sees
 and has what is outdated admitted again, so a change holds from the next commit on, on every aggregator.
@@ -7,12 +8,14 @@ and has what is outdated admitted again, so a change holds from the next commit 
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 
 import sql
 from aggregator.domain.match import Condition, Facts, Operator
 from aggregator.domain.suppress import Suppression, compile_suppressions
-from aggregator.store.database import Database, fetch_all, fetch_one
+from aggregator.store.database import Database, fetch_all, fetch_one, fetch_value
+from ullage.wire import to_micros
 
 _Q = sql.queries("ingest")
 
@@ -39,6 +42,8 @@ class RuleSet:
     suppressed: Callable[[Facts], int]
     # Agents that may not speak, by id.
     stopped: Mapping[int, str]
+    # Readings of the time before are in no slot; microseconds since 1970.
+    floor_us: int
 
 
 class Outdated(Exception):
@@ -101,6 +106,7 @@ class Rules:
                 rules = await fetch_all(conn, _Rule, _Q["suppressions"])
                 units = await fetch_all(conn, _Unit, _Q["unit_types"])
                 stopped = await fetch_all(conn, _Stopped, _Q["stopped_agents"])
+                floor: datetime = await fetch_value(conn, _Q["floor"])
             units.sort(key=lambda unit: unit.id)
             meaning = sha256(repr((world.base, rules, units)).encode()).hexdigest()
             self._known = RuleSet(
@@ -110,5 +116,6 @@ class Rules:
                     [Suppression(r.id, Condition(r.field, Operator(r.operator), r.pattern)) for r in rules]
                 ),
                 stopped={agent.id: agent.state for agent in stopped},
+                floor_us=to_micros(floor),
             )
             return self._known

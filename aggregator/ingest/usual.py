@@ -49,7 +49,14 @@ class _Known:
 _known: WeakKeyDictionary[Resolved, _Known] = WeakKeyDictionary()
 
 
-def take_usual(columns: Columns, resolved: Resolved, *, agent_id: int, now_us: int) -> Admitted | None:
+def take_usual(
+    columns: Columns,
+    resolved: Resolved,
+    *,
+    agent_id: int,
+    now_us: int,
+    floor_us: int = limits.TIME_US_MIN,
+) -> Admitted | None:
     """The batch ready to be stored; None when it is not of the usual kind."""
     ticks, size = len(columns.counts), len(columns.series)
     if not ticks or not size or ticks > TICKS_MAX or size % ticks:
@@ -58,6 +65,8 @@ def take_usual(columns: Columns, resolved: Resolved, *, agent_id: int, now_us: i
     newest, oldest = now_us + limits.AHEAD_US_MAX, now_us - limits.AGE_US_MAX
     for ticked_us, since_us in times:
         if not (oldest <= ticked_us <= newest and 0 < ticked_us - since_us <= limits.SPAN_US_MAX):
+            return None
+        if since_us < floor_us:
             return None
     series, values = columns.series, columns.values
     if ticks > 1:

@@ -45,11 +45,12 @@ select coalesce(sum(a.read), 0)::bigint as read, coalesce(sum(a.stored), 0)::big
        coalesce(sum(a.quarantined), 0)::bigint as quarantined, coalesce(sum(a.suppressed), 0)::bigint as suppressed,
        count(*) filter (
            where a.read <> a.stored + a.quarantined + a.suppressed or a.quarantined <> coalesce(q.readings, 0)
-               or a.suppressed <> coalesce(d.readings, 0)
+               or a.suppressed <> coalesce(d.readings, 0) or coalesce(t.problem, '') <> ''
        ) as unbalanced_agents
 from applied a
 left join set_aside q using (agent_id)
 left join dropped d using (agent_id)
+left join control_total t using (agent_id)
 
 -- name: troubled
 -- By kind of trouble: how many agents have it, and the first few names.

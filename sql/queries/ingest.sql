@@ -153,6 +153,10 @@ select id, field, operator, pattern from suppression where ended_at is null orde
 -- name: stopped_agents
 select id, state from agent where state <> 'active'
 
+-- name: floor
+-- Oldest time from which raw readings are complete; the beginning of time where none was ever dropped.
+select greatest(floor, timestamptz '0001-01-01 00:00:00+00') from raw_floor
+
 -- name: hold_agents
 -- Before new epochs are judged: of two that follow the same one only the first is let in. In key order, and before cursors.
 select id from agent where id = any(%(ids)s::bigint[]) order by id for no key update
@@ -244,6 +248,9 @@ copy touched (agent_id, width, slot) from stdin (format binary)
 -- name: copy_quarantine
 copy quarantine (agent_id, epoch, seq, source_type, external_id, unit_type, value, since, ticked_at, reason, stored_at)
 from stdin
+
+-- name: copy_too_late
+copy too_late (agent_id, series_id, value, since, ticked_at, stored_at, reason) from stdin
 
 -- name: quarantined_today
 -- Rows that agents have in quarantine since midnight UTC.

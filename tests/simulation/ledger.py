@@ -215,6 +215,9 @@ class Transaction:
     async def _unit_types(self, _: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         return []
 
+    async def _floor(self, _: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        return [(datetime(1, 1, 1, tzinfo=UTC),)]
+
     async def _stopped_agents(self, _: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         return []
 
