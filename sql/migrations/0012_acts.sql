@@ -67,3 +67,4 @@ alter table quarantine add column settled_by text not null default '';
 -- What lists count and what can be unbound, without a look at the rows.
 create index asset_listed on asset (id) where merged_into is null and disregarded_at is null;
 create index asset_active on asset (id) where enabled and disregarded_at is null;
+create index asset_external on asset (external_id);

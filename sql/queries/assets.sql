@@ -173,23 +173,27 @@ select array(select id from asset where merged_into = %(id)s::bigint order by id
 
 -- name: same_machine
 -- The same machine once more: a hypervisor knows a vm by the UUID that its firmware shows to the host's own agent.
-select array(
-    select b.id
+with machine as materialized (
+    select a.id, t.name as source_type,
+           case t.name when 'vm' then lower(coalesce(nullif(a.labels ->> 'smbios_uuid', ''), a.external_id))
+               else lower(nullif(a.labels ->> 'smbios_uuid', '')) end as uuid
     from asset a
-    join source_type t on t.id = a.source_type_id
-    cross join lateral (
-        select case t.name when 'vm' then lower(coalesce(nullif(a.labels ->> 'smbios_uuid', ''), a.external_id))
-               else lower(a.labels ->> 'smbios_uuid') end as uuid
-    ) as machine
-    join asset b on b.id <> a.id and b.merged_into is null and (
-        t.name = 'vm' and b.source_type_id = (select id from source_type where name = 'host')
-            and b.labels @> jsonb_build_object('smbios_uuid', machine.uuid)
-        or t.name = 'host' and b.source_type_id = (select id from source_type where name = 'vm')
-            and (b.external_id = machine.uuid or b.labels @> jsonb_build_object('smbios_uuid', machine.uuid))
-    )
-    where a.id = %(id)s::bigint and machine.uuid <> ''
-    order by b.id
-    limit %(limit)s::integer)
+    join source_type t on t.id = a.source_type_id and t.name in ('host', 'vm')
+    where a.id = %(id)s::bigint
+), other as (
+    select b.id
+    from machine m
+    join asset b on b.labels @> jsonb_build_object('smbios_uuid', m.uuid)
+    join source_type t on t.id = b.source_type_id
+    where t.name = case m.source_type when 'vm' then 'host' else 'vm' end and b.id <> m.id and b.merged_into is null
+    union
+    select b.id
+    from machine m
+    join asset b on b.external_id = m.uuid
+    join source_type t on t.id = b.source_type_id
+    where m.source_type = 'host' and t.name = 'vm' and b.merged_into is null
+)
+select array(select id from other order by id limit %(limit)s::integer)
 
 -- name: overlaps
 -- Series that two agents reported over the same time, between the outermost slots in which both did since `from_slot`.
