@@ -1,6 +1,6 @@
 """How the scripted aggregator answers: lists by page, and what it has no method of its own for as the script says."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -8,13 +8,22 @@ import grpc
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from ullage.v1 import admin_pb2, billing_pb2, exchange_pb2, insight_pb2, inventory_pb2, types_pb2
+from ullage.v1 import (
+    admin_pb2,
+    analysis_pb2,
+    billing_pb2,
+    closing_pb2,
+    exchange_pb2,
+    insight_pb2,
+    inventory_pb2,
+    types_pb2,
+)
 
 if TYPE_CHECKING:
     from tests.tui.scripted import Scripted
 
 Row = TypeVar("Row")
-_FILES = (admin_pb2, billing_pb2, exchange_pb2, insight_pb2, inventory_pb2)
+_FILES = (admin_pb2, analysis_pb2, billing_pb2, closing_pb2, exchange_pb2, insight_pb2, inventory_pb2)
 
 
 def answer_the_rest(scripted: "Scripted") -> None:
@@ -24,7 +33,8 @@ def answer_the_rest(scripted: "Scripted") -> None:
             for method in service.methods:
                 if method.name not in vars(type(scripted)):
                     reply = GetMessageClass(method.output_type)
-                    setattr(scripted, method.name, _answering(scripted, method.name, reply))
+                    answering = _streaming if method.server_streaming else _answering
+                    setattr(scripted, method.name, answering(scripted, method.name, reply))
 
 
 def _answering(
@@ -34,6 +44,17 @@ def _answering(
         await scripted.enter(request, context)
         said = scripted.script.answers.get(name)
         return empty() if said is None else said if isinstance(said, Message) else said(request)
+
+    return answer
+
+
+def _streaming(
+    scripted: "Scripted", name: str, _: Callable[[], Message]
+) -> Callable[[Any, Any], AsyncIterator[Message]]:
+    async def answer(request: Any, context: Any) -> AsyncIterator[Message]:
+        await scripted.enter(request, context)
+        for message in scripted.script.streams.get(name, ()):
+            yield message
 
     return answer
 

@@ -23,8 +23,10 @@ from ullage.v1 import (
     admin_pb2,
     admin_pb2_grpc,
     agents_pb2,
+    analysis_pb2_grpc,
     billing_pb2,
     billing_pb2_grpc,
+    closing_pb2_grpc,
     exchange_pb2,
     exchange_pb2_grpc,
     insight_pb2,
@@ -58,10 +60,13 @@ class Script:
     preview: types_pb2.Preview = field(default_factory=types_pb2.Preview)
     # What calls answer that nothing here knows how to: a reply, or how to make it from the request, by method.
     answers: dict[str, Message | Callable[[Any], Message]] = field(default_factory=dict)
+    # The same of calls that answer with many messages.
+    streams: dict[str, list[Message]] = field(default_factory=dict)
     # The pieces of an export.
     export: list[bytes] = field(default_factory=list)
-    # State in which a run ends.
+    # State in which a run ends, and how long it takes.
     run_state: str = "done"
+    run_seconds: float = 0.0
     # Every call is answered with this status and text while it is set.
     failure: tuple[grpc.StatusCode, str] | None = None
     # Every call takes so long.
@@ -69,7 +74,7 @@ class Script:
 
 
 class Scripted:
-    """The five services that people call."""
+    """The services that people call."""
 
     def __init__(
         self, script: Script, authority: trustme.CA, certificate: trustme.LeafCert | None = None
@@ -95,6 +100,8 @@ class Scripted:
         insight_pb2_grpc.add_InsightServicer_to_server(servicer, server)
         admin_pb2_grpc.add_AdminServicer_to_server(servicer, server)
         exchange_pb2_grpc.add_ExchangeServicer_to_server(servicer, server)
+        closing_pb2_grpc.add_ClosingServicer_to_server(servicer, server)
+        analysis_pb2_grpc.add_AnalysisServicer_to_server(servicer, server)
         pair = (self._certificate.private_key_pem.bytes(), self._certificate.cert_chain_pems[0].bytes())
         self.port = server.add_secure_port(f"127.0.0.1:{self.port}", grpc.ssl_server_credentials([pair]))
         await server.start()
@@ -300,7 +307,9 @@ class Scripted:
         found = [
             one
             for one in self.script.readings
-            if request.client_id in {0, one.client_id} and request.bucket_id in {0, one.bucket_id}
+            if request.client_id in {0, one.client_id}
+            and request.bucket_id in {0, one.bucket_id}
+            and request.state in {0, one.state}
         ]
         rows, info = await paged(found, request.page, context)
         return billing_pb2.ListReadingsReply(readings=rows, page=info)
@@ -315,15 +324,16 @@ class Scripted:
 
     async def RunBilling(self, request: billing_pb2.RunBillingRequest, context: Any) -> billing_pb2.Run:
         await self.enter(request, context)
-        return self._run("billing")
+        return await self._run("billing")
 
     async def RunJob(self, request: admin_pb2.RunJobRequest, context: Any) -> billing_pb2.Run:
         await self.enter(request, context)
         if request.name not in {"rollup", "binding", "billing", "projection"}:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"name: there is no job {request.name}")
-        return self._run(request.name)
+        return await self._run(request.name)
 
-    def _run(self, job: str) -> billing_pb2.Run:
+    async def _run(self, job: str) -> billing_pb2.Run:
+        await asyncio.sleep(self.script.run_seconds)
         run = builders.job(job, "").last_run
         run.state = self.script.run_state
         return run

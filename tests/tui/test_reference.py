@@ -11,10 +11,10 @@ from tests.house.sources import ROOT
 from tui.__main__ import cli
 
 COMMANDS = dict(verbs(cli))
-# What screens.md calls the headless twin's nouns after this issue.
+# The headless twin's nouns.
 NOUNS = {
     *("clients", "assets", "buckets", "unit-types", "suppressions", "quarantine", "keys", "audit", "agents"),
-    *("jobs", "check"),
+    *("jobs", "check", "billing", "projections", "over-under", "right-size", "what-if", "revenue", "leakage"),
 }
 
 

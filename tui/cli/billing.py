@@ -1,4 +1,4 @@
-"""``ullage billing`` and ``projections``: what periods cost, and what open ones will."""
+"""``ullage billing``: what periods cost. What makes them final is in periods.py, what defends them in evidence.py."""
 
 import click
 
@@ -6,9 +6,10 @@ from tui.cli.jobs import ran
 from tui.cli.listing import Found, every, show
 from tui.cli.names import bucket_id, client_id
 from tui.cli.options import client_option, form_option, limit_option
-from tui.cli.output import Row
+from tui.cli.output import Row, Value
+from tui.cli.progress import followed
 from tui.cli.session import run
-from tui.client import RUN_SECONDS_MAX, Aggregator, Page
+from tui.client import JOB_SECONDS_MAX, Aggregator
 from tui.format import decimal, moment
 from ullage.v1 import billing_pb2
 
@@ -24,30 +25,60 @@ READING_COLUMNS = (
     "cost",
     "overage",
     "buffer",
+    "limit",
     "currency",
+    "coverage",
     "state",
 )
-PROJECTION_COLUMNS = (
-    "client",
-    "bucket_id",
-    "bucket",
-    "current",
-    "projected",
-    "symbol",
-    "cost",
-    "currency",
-    "percent_of_commit",
-    "calculated_at",
-)
-_STATES = {
-    billing_pb2.PERIOD_STATE_OPEN: "open",
-    billing_pb2.PERIOD_STATE_ENDED: "ended",
-    billing_pb2.PERIOD_STATE_FINALISED: "finalised",
+STATES = {
+    "open": billing_pb2.PERIOD_STATE_OPEN,
+    "ended": billing_pb2.PERIOD_STATE_ENDED,
+    "finalised": billing_pb2.PERIOD_STATE_FINALISED,
 }
+_WORDS = {state: word for word, state in STATES.items()}
+state_option = click.option(
+    "--state", type=click.Choice(tuple(STATES)), default=None, help="Only periods in this state."
+)
+
+
+def state_words(state: billing_pb2.PeriodState.ValueType) -> str:
+    """As ``--state`` takes it; of one that this version does not know "unknown"."""
+    return _WORDS.get(state, "unknown")
+
+
+def coverage_row(coverage: billing_pb2.Coverage) -> dict[str, Value]:
+    """What is known of slots; ``percent`` is null where there was nothing to be measured."""
+    return {
+        "percent": decimal(coverage.percent),
+        "measured": coverage.measured,
+        "absent": coverage.absent,
+        "gap": coverage.gap,
+        "spread": coverage.spread,
+    }
+
+
+def segment_row(segment: billing_pb2.ReadingSegment) -> Row:
+    """A part of a period under terms of its own; used + buffer + overage + limit = cost."""
+    return {
+        "terms_id": segment.terms_id or None,
+        "starts_at": moment(segment.starts_at),
+        "ends_at": moment(segment.ends_at),
+        "fraction": segment.fraction,
+        "quantity": decimal(segment.quantity),
+        "commit": decimal(segment.commit),
+        "overage_units": decimal(segment.overage_units),
+        "used": decimal(segment.used),
+        "buffer": decimal(segment.buffer),
+        "overage": decimal(segment.overage),
+        "limit": decimal(segment.limit),
+        "cost": decimal(segment.cost),
+        "coverage": coverage_row(segment.coverage),
+    }
 
 
 def reading_row(reading: billing_pb2.Reading) -> Row:
-    """A billing reading; used + buffer + overage = cost."""
+    """A billing reading; used + buffer + overage + limit = cost."""
+    segments: list[Value] = [segment_row(segment) for segment in reading.segments]
     return {
         "client_id": reading.client_id,
         "client": reading.client_name,
@@ -58,7 +89,7 @@ def reading_row(reading: billing_pb2.Reading) -> Row:
         "aggregation": reading.aggregation,
         "period_start": moment(reading.period_start),
         "period_end": moment(reading.period_end),
-        "state": _STATES.get(reading.state, "unknown"),
+        "state": state_words(reading.state),
         "quantity": decimal(reading.quantity),
         "commit": decimal(reading.commit),
         "overage_units": decimal(reading.overage_units),
@@ -66,54 +97,42 @@ def reading_row(reading: billing_pb2.Reading) -> Row:
         "used": decimal(reading.used),
         "buffer": decimal(reading.buffer),
         "overage": decimal(reading.overage),
+        "limit": decimal(reading.limit),
         "cost": decimal(reading.cost),
         "currency": reading.currency,
         "percent_of_commit": decimal(reading.percent_of_commit),
+        "coverage": decimal(reading.coverage.percent),
+        "slots": {name: value for name, value in coverage_row(reading.coverage).items() if name != "percent"},
+        "segments": segments,
         "as_of": moment(reading.as_of),
         "cutoff": moment(reading.cutoff),
     }
 
 
-def projection_row(projection: billing_pb2.Projection) -> Row:
-    """What a bucket's open period will look like at its end."""
-    return {
-        "client_id": projection.client_id,
-        "client": projection.client_name,
-        "bucket_id": projection.bucket_id,
-        "bucket": projection.bucket_name,
-        "unit_type": projection.unit_type,
-        "period_start": moment(projection.period_start),
-        "period_end": moment(projection.period_end),
-        "current": decimal(projection.current_quantity),
-        "projected": decimal(projection.projected_quantity),
-        "symbol": projection.symbol,
-        "cost": decimal(projection.projected_cost),
-        "currency": projection.currency,
-        "percent_of_commit": decimal(projection.percent_of_commit),
-        "calculated_at": moment(projection.calculated_at),
-    }
-
-
 @click.group()
 def billing() -> None:
-    """What periods cost: list readings, run billing."""
+    """What periods cost, how they become final, and why a figure is what it is."""
 
 
 @billing.command("list")
 @client_option
 @click.option("--bucket", default="", metavar="BUCKET", help="Only of this bucket: id or CLIENT/NAME.")
+@state_option
 @limit_option
 @form_option
-def list_readings(client: str, bucket: str, limit: int | None, form: str) -> None:
+def list_readings(client: str, bucket: str, state: str | None, limit: int | None, form: str) -> None:
     """Billing readings of all periods, provisional until their period is finalised.
+
+    Coverage is the share of slots that is known, in per cent; JSON has its counts and the segments of each period.
 
     Example: ullage billing list --client acme --format csv
     """
 
     async def work(aggregator: Aggregator) -> Found:
         of, only = await client_id(aggregator, client), await bucket_id(aggregator, bucket)
+        wanted = STATES[state] if state else billing_pb2.PERIOD_STATE_UNSPECIFIED
         return await every(
-            lambda page: aggregator.readings(page, client_id=of, bucket_id=only),
+            lambda page: aggregator.readings(page, client_id=of, bucket_id=only, state=wanted),
             lambda reply: reply.readings,
             reading_row,
             limit,
@@ -128,45 +147,16 @@ def list_readings(client: str, bucket: str, limit: int | None, form: str) -> Non
 )
 @form_option
 def run_billing(everything: bool, form: str) -> None:
-    """Rates the periods in which something changed, and waits for it. Safe to repeat.
+    """Rates the periods in which something changed and finalises those that are ready. Safe to repeat.
+
+    Says on stderr how far it is. Ctrl+C ends this command, not the run.
 
     Example: ullage billing run
     """
     request = billing_pb2.RunBillingRequest(all=everything)
-    ran(
-        run(
-            lambda aggregator: aggregator.ask(aggregator.billing.RunBilling, request, seconds=RUN_SECONDS_MAX)
-        ),
-        form,
-    )
 
+    async def work(aggregator: Aggregator) -> billing_pb2.Run:
+        call = aggregator.ask(aggregator.billing.RunBilling, request, seconds=JOB_SECONDS_MAX)
+        return await followed(aggregator, "billing", call)
 
-@click.group()
-def projections() -> None:
-    """What open periods will cost: list."""
-
-
-@projections.command("list")
-@client_option
-@limit_option
-@form_option
-def list_projections(client: str, limit: int | None, form: str) -> None:
-    """The newest projection of every bucket's open period.
-
-    Example: ullage projections list --client acme
-    """
-
-    async def work(aggregator: Aggregator) -> Found:
-        of = await client_id(aggregator, client)
-
-        def request(page: Page) -> billing_pb2.ListProjectionsRequest:
-            return billing_pb2.ListProjectionsRequest(page=page.message(), client_id=of)
-
-        return await every(
-            lambda page: aggregator.ask(aggregator.billing.ListProjections, request(page)),
-            lambda reply: reply.projections,
-            projection_row,
-            limit,
-        )
-
-    show(run(work), PROJECTION_COLUMNS, form, "projections")
+    ran(run(work), form)

@@ -36,6 +36,15 @@ def figure_rows(dashboard: insight_pb2.Dashboard) -> list[Row]:
         )
     for top in dashboard.top_clients:
         add("top client", decimal(top.projected.amount), top.projected.currency, top.client_name)
+    for average in dashboard.average_per_client:
+        add("average per client", decimal(average.amount), average.currency)
+    for source in dashboard.revenue_by_source:
+        of = f"{source.source_type} (provisional)" if source.provisional else source.source_type
+        add("revenue by source", decimal(source.revenue.amount), source.revenue.currency, of)
+    if dashboard.HasField("status_last_period"):
+        for status in ("over", "under", "mixed", "even", "none"):
+            of = "without a commit" if status == "none" else status
+            add("clients last period", int(getattr(dashboard.status_last_period, status)), of=of)
     for month in dashboard.revenue:
         state = " (provisional)" if month.provisional else ""
         add("revenue", decimal(month.revenue.amount), month.revenue.currency, f"{month.month}{state}")

@@ -106,8 +106,8 @@ def _report(reply: exchange_pb2.ImportReply, path: str, *, dry_run: bool, form: 
 def _export(table: exchange_pb2.Table.ValueType, client: str, out: Path | None) -> None:
     async def chunks(aggregator: Aggregator) -> AsyncIterator[bytes]:
         request = exchange_pb2.ExportRequest(table=table, client_id=await client_id(aggregator, client))
-        async for chunk in aggregator.export(request):
-            yield chunk
+        async for chunk in aggregator.stream(aggregator.exchange.Export, request):
+            yield chunk.data
 
     async def to_stdout(aggregator: Aggregator) -> None:
         async for chunk in chunks(aggregator):

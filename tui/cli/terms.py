@@ -130,20 +130,25 @@ def read_terms(held: agreements_pb2.Terms, given: Mapping[str, Any]) -> agreemen
         terms.ClearField(field)
     terms.starts_on = given["starts_on"]
     terms.ends_on = given["ends_on"] or ""
+    fill_terms(terms, given)
+    return terms
+
+
+def fill_terms(terms: agreements_pb2.Terms, given: Mapping[str, Any]) -> None:
+    """Sets what the options gave; of options that a command does not have, nothing."""
     for option, field in _AMOUNTS.items():
-        if given[option] is not None:
+        if given.get(option) is not None:
             setattr(terms, field, from_decimal(given[option]))
-    if given["aggregation"] is not None:
+    if given.get("aggregation") is not None:
         terms.aggregation = given["aggregation"]
-    if given["gap"] is not None:
+    if given.get("gap") is not None:
         terms.gap_rule = given["gap"]
-    if given["prorate"] is not None:
+    if given.get("prorate") is not None:
         terms.prorate = given["prorate"]
-    if given["tiers"]:
+    if given.get("tiers"):
         terms.ClearField("tiers")
         for above, price in given["tiers"]:
             terms.tiers.add(above=from_decimal(above), price=from_decimal(price))
-    return terms
 
 
 def terms_rows(all_terms: Iterable[agreements_pb2.Terms]) -> tuple[list[Row], tuple[str, ...]]:

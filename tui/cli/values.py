@@ -77,6 +77,17 @@ def parse_amount(written: str) -> Decimal:
     return amount
 
 
+def parse_percent(written: str) -> Decimal:
+    """Per cent by which something changes: -10 takes a tenth away; less than -100 would leave less than nothing."""
+    try:
+        change = to_decimal(written)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    if change is None or change < -100:
+        raise click.BadParameter(f"{written!r} is not a number of -100 or more")
+    return change
+
+
 def parse_day(written: str) -> str:
     """A day of the calendar, ``YYYY-MM-DD``, as it was written."""
     try:

@@ -54,11 +54,16 @@ class Aggregator(Wire):
         return await self.ask(self.inventory.GetBucket, inventory_pb2.GetBucketRequest(id=bucket_id))
 
     async def readings(
-        self, page: Page, *, client_id: int = 0, bucket_id: int = 0
+        self,
+        page: Page,
+        *,
+        client_id: int = 0,
+        bucket_id: int = 0,
+        state: billing_pb2.PeriodState.ValueType = billing_pb2.PERIOD_STATE_UNSPECIFIED,
     ) -> billing_pb2.ListReadingsReply:
-        """Billing readings of all periods."""
+        """Billing readings of all periods, or of those in one state."""
         request = billing_pb2.ListReadingsRequest(
-            page=page.message(), client_id=client_id, bucket_id=bucket_id
+            page=page.message(), client_id=client_id, bucket_id=bucket_id, state=state
         )
         return await self.ask(self.billing.ListReadings, request)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
@@ -17,16 +17,19 @@ from tui.settings import Settings
 from ullage.channel import open_channel
 from ullage.v1 import (
     admin_pb2_grpc,
+    analysis_pb2_grpc,
     billing_pb2_grpc,
-    exchange_pb2,
+    closing_pb2_grpc,
     exchange_pb2_grpc,
     insight_pb2_grpc,
     inventory_pb2_grpc,
 )
 
 CALL_SECONDS_MAX = 15.0
-# Runs answer when they are done.
+# Imports and exports answer when they are done.
 RUN_SECONDS_MAX = 900.0
+# A run of a job as well: over years of usage, and whether it goes on is told meanwhile.
+JOB_SECONDS_MAX = 86_400.0
 
 Request_contra = TypeVar("Request_contra", contravariant=True)
 Reply_co = TypeVar("Reply_co", covariant=True)
@@ -45,6 +48,19 @@ class Method(Protocol[Request_contra, Reply_co]):
     ) -> Awaitable[Reply_co]: ...
 
 
+class StreamMethod(Protocol[Request_contra, Reply_co]):
+    """A method of a generated stub that answers with a stream."""
+
+    def __call__(
+        self,
+        request: Request_contra,
+        /,
+        *,
+        timeout: float | None = None,
+        metadata: grpc.aio.Metadata | None = None,
+    ) -> AsyncIterable[Reply_co]: ...
+
+
 class _Stubs:
     """One connection and the services on it."""
 
@@ -55,6 +71,8 @@ class _Stubs:
         self.insight = insight_pb2_grpc.InsightStub(channel)
         self.admin = admin_pb2_grpc.AdminStub(channel)
         self.exchange = exchange_pb2_grpc.ExchangeStub(channel)
+        self.closing = closing_pb2_grpc.ClosingStub(channel)
+        self.analysis = analysis_pb2_grpc.AnalysisStub(channel)
 
 
 class Wire:
@@ -101,6 +119,16 @@ class Wire:
         """Files in and out."""
         return self._wire.exchange
 
+    @property
+    def closing(self) -> "closing_pb2_grpc.ClosingAsyncStub":
+        """How periods become final, and how figures are defended."""
+        return self._wire.closing
+
+    @property
+    def analysis(self) -> "analysis_pb2_grpc.AnalysisAsyncStub":
+        """What readings say about agreements."""
+        return self._wire.analysis
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -136,11 +164,16 @@ class Wire:
                 Kind.AWAY, f"The connection to {self.address} was lost during the call."
             ) from None
 
-    async def export(self, request: exchange_pb2.ExportRequest) -> AsyncIterator[bytes]:
-        """A file, piece after piece. Raises ``CallFailed``."""
-        stream = self.exchange.Export(request, timeout=RUN_SECONDS_MAX, metadata=self.metadata)
+    async def stream(
+        self,
+        method: StreamMethod[Request_contra, Reply_co],
+        request: Request_contra,
+        *,
+        seconds: float = RUN_SECONDS_MAX,
+    ) -> AsyncIterator[Reply_co]:
+        """The replies of a call that answers with many, one after another. Raises ``CallFailed``."""
         try:
-            async for chunk in stream:
-                yield chunk.data
+            async for reply in method(request, timeout=seconds, metadata=self.metadata):
+                yield reply
         except grpc.aio.AioRpcError as error:
             raise explain(error.code().name, error.details() or "", self.address) from None
