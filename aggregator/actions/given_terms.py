@@ -60,8 +60,8 @@ def read_terms(field: str, terms: GivenTerms) -> Terms:
         package=package,
         minimum=minimum,
         maximum=maximum,
-        tiers=_tiers(f"{field}.tiers", terms.tiers),
-        gap_hold=_gap_hold(f"{field}.gap_rule", terms.gap_rule),
+        tiers=given_tiers(f"{field}.tiers", terms.tiers),
+        gap_hold=given_gap_hold(f"{field}.gap_rule", terms.gap_rule),
         prorate=terms.prorate,
     )
 
@@ -85,7 +85,7 @@ def _end(field: str, text: str, *, starts_on: date) -> date | None:
     return ends_on
 
 
-def _tiers(field: str, tiers: Sequence[tuple[str, str]]) -> tuple[Tier, ...]:
+def given_tiers(field: str, tiers: Sequence[tuple[str, str]]) -> tuple[Tier, ...]:
     if len(tiers) > TIERS_MAX:
         raise Invalid(field, f"has {len(tiers)} tiers; at most {TIERS_MAX} are taken")
     read = [
@@ -103,7 +103,7 @@ def _tiers(field: str, tiers: Sequence[tuple[str, str]]) -> tuple[Tier, ...]:
     return tuple(read)
 
 
-def _gap_hold(field: str, text: str) -> int | None:
+def given_gap_hold(field: str, text: str) -> int | None:
     """Slots; 0 for the rule `zero`, None for the unit type's own."""
     if not text:
         return None

@@ -72,4 +72,3 @@ def trend(found: Sequence[MonthCommits], *, newest: date, months: int) -> list[M
         for currency in sorted(first)
         if month >= first[currency]
     ]
-

@@ -1,7 +1,7 @@
 """The commit that would have cost least over some readings (design: "Comparing clients").
 
-As a function of the commit, what a reading costs is made of straight pieces: it can be least only where a piece ends, which is
-at no commit, at what was used, at what was used less a tier's bound, a package more or less, or where the minimum or
+As a function of the commit, what a reading costs is made of straight pieces: it can be least only where a piece ends, which
+is at no commit, at what was used, at what was used less a tier's bound, a package more or less, or where the minimum or
 maximum takes hold. All of these are compared in whole numbers, without any rounding; the costs that are shown are those
 of domain/rate.py.
 """

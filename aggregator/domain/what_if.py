@@ -44,12 +44,16 @@ class RatedReading:
     currency: str
     quantity: Decimal
     cost: Decimal
-    committed: bool
     buffer: Decimal
     unused: Decimal
     commit: Decimal
     cutoff: datetime
     segments: tuple[RatedSegment, ...]
+
+    def with_quantities(self, quantities: Sequence[Decimal]) -> "RatedReading":
+        """The same with other quantities of its segments."""
+        parts = zip(self.segments, quantities, strict=True)
+        return replace(self, segments=tuple(replace(one, quantity=quantity) for one, quantity in parts))
 
     @property
     def currency_digits(self) -> int:

@@ -51,7 +51,8 @@ create table billed_period (
     currency          text not null,
     provisional       boolean not null,
     cost              numeric not null,
-    -- All below is of buckets with a commit: money, then units, then how many buckets.
+    -- All below is of buckets with a commit: money, then units, then how many buckets. One of several segments may be
+    -- over in one and under in another.
     committed         numeric not null,
     overage           numeric not null,
     buffer            numeric not null,
@@ -89,8 +90,8 @@ begin
                coalesce(sum(r.commit) filter (where r.commit > 0), 0) as commit,
                coalesce(sum(greatest(r.commit - r.quantity, 0)) filter (where r.commit > 0), 0) as buffer_units,
                count(*) filter (where r.commit > 0) as committed_buckets,
-               count(*) filter (where r.commit > 0 and r.quantity > r.commit) as over_buckets,
-               count(*) filter (where r.commit > 0 and r.quantity < r.commit) as under_buckets
+               count(*) filter (where r.commit > 0 and r.overage_units > 0) as over_buckets,
+               count(*) filter (where r.commit > 0 and (r.buffer > 0 or r.quantity < r.commit)) as under_buckets
         from unnest(clients, starts) as again (client_id, period_start)
         join bucket b on b.client_id = again.client_id
         join unit_type u on u.id = b.unit_type_id

@@ -64,8 +64,11 @@ class OverUnder(_message.Message):
     BUFFER_FIELD_NUMBER: _builtins.int
     OVERAGE_FIELD_NUMBER: _builtins.int
     PROVISIONAL_FIELD_NUMBER: _builtins.int
+    ROWS_TOTAL_FIELD_NUMBER: _builtins.int
     month: _builtins.str
     provisional: _builtins.bool
+    rows_total: _builtins.int
+    """All rows there are; of buckets only those with most overage and buffer are listed."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___OverUnderRow]: ...
     @_builtins.property
@@ -82,10 +85,11 @@ class OverUnder(_message.Message):
         buffer: _abc.Iterable[_types_pb2.Money] | None = ...,
         overage: _abc.Iterable[_types_pb2.Money] | None = ...,
         provisional: _builtins.bool = ...,
+        rows_total: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buffer", b"buffer", "month", b"month", "overage", b"overage", "provisional", b"provisional", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buffer", b"buffer", "month", b"month", "overage", b"overage", "provisional", b"provisional", "rows", b"rows", "rows_total", b"rows_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -257,6 +261,7 @@ class ListRightSizeRequest(_message.Message):
     readings: _builtins.int
     """3..36 readings; 0: 12."""
     limit: _builtins.int
+    """1..200 buckets; 0: 20."""
     def __init__(
         self,
         *,
@@ -381,6 +386,7 @@ class WhatIfRequest(_message.Message):
     base_percent: _builtins.str
     overage_percent: _builtins.str
     readings: _builtins.int
+    """1..36 newest ended readings of each bucket; 0: 12, of all buckets 1."""
     @_builtins.property
     def terms(self) -> _agreements_pb2.Terms:
         """Fields that are not empty replace those of the terms in force."""
