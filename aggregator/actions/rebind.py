@@ -10,6 +10,7 @@ from aggregator.domain.bind import Asset, Plan, World, plan
 from aggregator.store import binding
 from aggregator.store.database import Connection, Database
 from aggregator.store.news import announce
+from aggregator.store.preview import assets_total
 
 # Large enough that what decides about them, which is read anew each time, costs less than they do.
 ASSETS_PER_TRANSACTION_MAX = 5_000
@@ -21,11 +22,14 @@ async def rebind(db: Database, *, everything: bool = False, progress: Progress =
     With ``everything`` all assets are looked at, flagged or not: it proves that nothing was missed.
     """
     counts = {"assets": 0, "assignments": 0, "bindings": 0}
-    if everything:
-        async with db.transaction() as conn:
-            await binding.flag_everything(conn)
     async with db.transaction() as conn:
-        flagged = await binding.count_flagged(conn)
+        total = await (assets_total(conn) if everything else binding.count_flagged(conn))
+    after = 0 if everything else None
+    while after is not None:
+        async with db.transaction() as conn:
+            after, right = await _flag_wrong(conn, after=after)
+        counts["assets"] += right
+        await progress(counts, done=counts["assets"], total=max(total, counts["assets"]))
     while True:
         async with db.transaction() as conn:
             await binding.share_rules(conn)
@@ -36,7 +40,24 @@ async def rebind(db: Database, *, everything: bool = False, progress: Progress =
         counts["assets"] += len(assets)
         counts["assignments"] += assignments
         counts["bindings"] += bindings
-        await progress(counts, done=counts["assets"], total=max(flagged, counts["assets"]))
+        await progress(counts, done=counts["assets"], total=max(total, counts["assets"]))
+
+
+async def _flag_wrong(conn: Connection, *, after: int) -> tuple[int | None, int]:
+    """Flags those of the next assets that are not what they should be; returns how far it came and how many are right.
+
+    Locks and writes none of these, nearly all. What changes meanwhile is flagged by whoever changes it; what only looks
+    wrong for that is worked out again under its lock.
+    """
+    await binding.share_rules(conn)
+    assets = await binding.next_unflagged(conn, after=after, assets_max=ASSETS_PER_TRANSACTION_MAX)
+    if not assets:
+        return None, 0
+    loaded = await binding.load_assets(conn, assets)
+    world = await binding.load_world(conn, assets, assets=loaded)
+    wrong = [asset.id for asset in loaded if plan(asset, world)]
+    await binding.flag(conn, wrong)
+    return assets[-1], len(assets) - len(wrong)
 
 
 async def rebind_assets(

@@ -16,6 +16,9 @@ from aggregator.domain.slot import OPEN_SLOT, first_slot
 
 _NEEDS_NOTHING: Sequence[Sequence[Need]] = ((),)
 
+# Of spans without their ids: whose, from, to, by hand.
+_Shape = tuple[tuple[int, int, int, bool], ...]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
@@ -30,6 +33,16 @@ class Span:
     to_slot: int
     rule_id: int | None = None
     by_hand: bool = False
+
+    def same_as(self, other: "Span") -> bool:
+        """Whether they say the same, stored or not."""
+        return (
+            self.owner_id == other.owner_id
+            and self.from_slot == other.from_slot
+            and self.to_slot == other.to_slot
+            and self.rule_id == other.rule_id
+            and self.by_hand == other.by_hand
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +108,7 @@ class World:
     ``finalised``: per client the slot before which its usage is billed for good. ``buckets``: per client.
     ``owners``: per bucket its client, also of buckets that existing bindings name. What is not named here is unknown,
     and what belongs to somebody unknown is left as it is. ``choice``: an index over the rules, where there are many.
+    ``decided``: the rule of assets by id, where it was looked up already.
     """
 
     finalised: Mapping[int, int]
@@ -102,10 +116,19 @@ class World:
     buckets: Mapping[int, Sequence[Bucket]] = field(default_factory=dict)
     owners: Mapping[int, int] = field(default_factory=dict)
     choice: Choice[Rule] | None = field(default=None, repr=False, compare=False)
+    decided: Mapping[int, Rule | None] = field(default_factory=dict, repr=False, compare=False)
+    # What was worked out for one series holds for all that differ by their ids alone, of which there are very many.
+    _worked_out: dict[tuple[object, ...], Sequence[Span]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
-    def rule_for(self, facts: Facts) -> Rule | None:
-        """The rule that decides about such an asset."""
-        return first_rule(facts, self.rules if self.choice is None else self.choice.possible(facts))
+    def rule_for(self, asset: Asset) -> Rule | None:
+        """The rule that decides about the asset."""
+        if asset.id in self.decided:
+            return self.decided[asset.id]
+        return first_rule(
+            asset.facts, self.rules if self.choice is None else self.choice.possible(asset.facts)
+        )
 
     def finalised_of_bucket(self, bucket_id: int) -> int:
         """Before this slot nothing may change in the bucket; never, for an unknown one."""
@@ -127,6 +150,9 @@ class Change:
 
     def __bool__(self) -> bool:
         return bool(self.removed or self.resized or self.added)
+
+
+NOTHING = Change()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +180,7 @@ def wanted_assignments(asset: Asset, world: World) -> list[Span]:
     """Whose the asset should be; what somebody decided by hand stays as it is."""
     if asset.by_hand:
         return list(asset.assignments)
-    rule = world.rule_for(asset.facts)
+    rule = world.rule_for(asset)
     if rule is None:
         return _reassigned(asset, world, client_id=None, rule_id=None)
     return _reassigned(asset, world, client_id=rule.client_id, rule_id=rule.id)
@@ -235,6 +261,8 @@ def agreed(
 
 def difference(held: Sequence[Held], wanted: Sequence[Span]) -> Change:
     """What turns one into the other, keeping each stored row whose owner, start and hand are still wanted."""
+    if len(held) == len(wanted) == 1 and held[0].same_as(wanted[0]):
+        return NOTHING
     at = {(span.owner_id, span.from_slot, span.by_hand): span for span in wanted}
     removed: list[Held] = []
     resized: list[tuple[Held, Span]] = []
@@ -248,18 +276,27 @@ def difference(held: Sequence[Held], wanted: Sequence[Span]) -> Change:
 
 
 def _plan(asset: Asset, world: World, assignments: Sequence[Span]) -> Plan:
-    buckets = candidates(asset, world, assignments=assignments)
-    changes = {
-        series.id: difference(
-            series.bindings,
-            wanted_bindings(series, world, buckets=buckets, assignments=assignments, paused=asset.paused),
-        )
-        for series in asset.series
-    }
-    return Plan(
-        difference(asset.assignments, assignments),
-        {series_id: change for series_id, change in changes.items() if change},
-    )
+    of_unit: dict[int, list[Bucket]] = {}
+    for bucket in candidates(asset, world, assignments=assignments):
+        of_unit.setdefault(bucket.unit_type_id, []).append(bucket)
+    shape = _shape(assignments), _shape(asset.paused)
+    changes = {}
+    for series in asset.series:
+        buckets = of_unit.get(series.unit_type_id, ())
+        key = *shape, _shape(series.bindings), tuple([bucket.id for bucket in buckets])
+        wanted = world._worked_out.get(key)
+        if wanted is None:
+            wanted = wanted_bindings(
+                series, world, buckets=buckets, assignments=assignments, paused=asset.paused
+            )
+            world._worked_out[key] = wanted
+        if change := difference(series.bindings, wanted):
+            changes[series.id] = change
+    return Plan(difference(asset.assignments, assignments), changes)
+
+
+def _shape(spans: Iterable[Span]) -> _Shape:
+    return tuple([(span.owner_id, span.from_slot, span.to_slot, span.by_hand) for span in spans])
 
 
 def _reassigned(asset: Asset, world: World, *, client_id: int | None, rule_id: int | None) -> list[Span]:

@@ -19,7 +19,7 @@ _Q = sql.queries("binding")
 _R = sql.queries("rules")
 _T = TypeVar("_T")
 
-ROWS_PER_STATEMENT_MAX = 1_000
+ROWS_PER_STATEMENT_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,12 @@ async def take_flagged(conn: Connection, *, assets_max: int) -> list[int]:
     return [row.id for row in await fetch_all(conn, _Id, _Q["take_flagged"], {"assets_max": assets_max})]
 
 
+async def next_unflagged(conn: Connection, *, after: int, assets_max: int) -> list[int]:
+    """The assets with the lowest ids above ``after`` of those that are not to be worked out again. Locks none."""
+    asked = {"after": after, "assets_max": assets_max}
+    return [row.id for row in await fetch_all(conn, _Id, _Q["next_unflagged"], asked)]
+
+
 async def count_flagged(conn: Connection) -> int:
     """How many assets are to be worked out again, whoever is at them."""
     return int(await fetch_value(conn, _Q["count_flagged"]))
@@ -101,16 +107,14 @@ async def load_assets(conn: Connection, ids: Sequence[int]) -> list[Asset]:
     """Locked assets with their series, assignments and bindings; disabled and disregarded ones are left out."""
     asked = {"assets": list(ids)}
     rows = await fetch_all(conn, _AssetRow, _Q["assets"], asked)
-    assignments = await _held(conn, _Q["assignments"], asked)
-    bindings = await _held(conn, _Q["bindings"], asked)
+    assignments: dict[int, list[Held]] = defaultdict(list)
+    for key, asset_id, owner_id, from_slot, to_slot, rule_id in await _tuples(conn, _Q["assignments"], asked):
+        held = Held(id=key, owner_id=owner_id, from_slot=from_slot, to_slot=to_slot, rule_id=rule_id)
+        assignments[asset_id].append(held)
     paused: dict[int, list[Span]] = defaultdict(list)
     for asset_id, from_slot, to_slot in await _tuples(conn, _Q["pauses"], asked):
         paused[asset_id].append(Span(owner_id=0, from_slot=from_slot, to_slot=to_slot))
-    series: dict[int, list[Series]] = defaultdict(list)
-    for series_id, asset_id, unit_type_id in await _tuples(conn, _Q["series"], asked):
-        series[asset_id].append(
-            Series(id=series_id, unit_type_id=unit_type_id, bindings=bindings.get(series_id, ()))
-        )
+    series = _series(await _tuples(conn, _Q["series"], asked))
     return [
         Asset(
             id=row.id,
@@ -148,9 +152,12 @@ async def load_world(
         for row in await fetch_all(conn, _OwnerRow, _Q["owners"], {"buckets": list(bound)})
     }
     concerned = {*also, *owners.values(), *(span.owner_id for asset in loaded for span in asset.assignments)}
-    for asset in loaded:
-        if not asset.by_hand and (rule := first_rule(asset.facts, choice.possible(asset.facts))):
-            concerned.add(rule.client_id)
+    decided = {
+        asset.id: first_rule(asset.facts, choice.possible(asset.facts))
+        for asset in loaded
+        if not asset.by_hand
+    }
+    concerned.update({rule.client_id for rule in decided.values() if rule})
     clients = await fetch_all(conn, _ClientRow, _Q["clients"], {"clients": list(concerned)})
     found = await rules.load_buckets(
         conn, clients=concerned, source_types={asset.source_type_id for asset in loaded}
@@ -164,6 +171,7 @@ async def load_world(
         buckets=buckets,
         owners=owners | {bucket.id: bucket.client_id for bucket in found},
         choice=choice,
+        decided=decided,
     )
 
 
@@ -171,7 +179,12 @@ async def save(conn: Connection, plans: Mapping[int, Plan]) -> tuple[int, int]:
     """Saves plans by asset and marks what they make dirty; returns how many assignments and bindings changed."""
     assignments = [(asset_id, plan.assignment) for asset_id, plan in plans.items()]
     bindings = [(series_id, change) for plan in plans.values() for series_id, change in plan.bindings.items()]
+    if not (concerned := [asset_id for asset_id, plan in plans.items() if plan]):
+        return 0, 0
+    await conn.execute(_Q["unbound_later"])
     changed = await _save(conn, _ASSIGNMENTS, assignments), await _save(conn, _BINDINGS, bindings)
+    looked_at = {"assets": concerned, "series": [series_id for series_id, _ in bindings]}
+    await conn.execute(_Q["unbound_now"], looked_at)
     if changed[1]:
         # A statement of its own before looking at what was measured: what was being saved until now is seen.
         await conn.execute(_Q["hold_bound"])
@@ -192,11 +205,6 @@ async def decide_by_hand(conn: Connection, assets: Sequence[int]) -> None:
 async def flag(conn: Connection, assets: Iterable[int]) -> int:
     """These are to be worked out again; call while holding the rules."""
     return await execute(conn, _R["flag"], {"assets": list(assets)})
-
-
-async def flag_everything(conn: Connection) -> int:
-    """All assets are to be worked out again."""
-    return await execute(conn, _R["flag_everything"])
 
 
 async def flag_assets_of_client(conn: Connection, client_id: int) -> int:
@@ -257,20 +265,18 @@ def _changed_spans(changes: Iterable[tuple[int, Change]]) -> dict[str, Any]:
     return {name: list(column) for name, column in zip(names, columns, strict=True)}
 
 
-async def _held(conn: Connection, query: LiteralString, asked: Mapping[str, Any]) -> dict[int, list[Held]]:
-    """Spans by the asset or series that they are about."""
-    found: dict[int, list[Held]] = defaultdict(list)
-    for key, of_id, owner_id, from_slot, to_slot, rule_id, by_hand in await _tuples(conn, query, asked):
-        found[of_id].append(
-            Held(
-                id=key,
-                owner_id=owner_id,
-                from_slot=from_slot,
-                to_slot=to_slot,
-                rule_id=rule_id,
-                by_hand=by_hand,
+def _series(rows: Iterable[tuple[Any, ...]]) -> dict[int, list[Series]]:
+    """By asset; the bindings of one series stand side by side."""
+    found: dict[int, list[Series]] = defaultdict(list)
+    last, bindings = None, list[Held]()
+    for series_id, asset_id, unit_type_id, key, owner_id, from_slot, to_slot, by_hand in rows:
+        if series_id != last:
+            last, bindings = series_id, []
+            found[asset_id].append(Series(id=series_id, unit_type_id=unit_type_id, bindings=bindings))
+        if key is not None:
+            bindings.append(
+                Held(id=key, owner_id=owner_id, from_slot=from_slot, to_slot=to_slot, by_hand=by_hand)
             )
-        )
     return found
 
 

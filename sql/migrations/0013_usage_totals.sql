@@ -63,7 +63,8 @@ create table unbound_candidate (
     stale     boolean not null default true
 ) with (fillfactor = 70);
 
-create index unbound_candidate_asset on unbound_candidate (asset_id);
+-- With all that the question needs: the table is loose where many series came and were bound.
+create index unbound_candidate_asset on unbound_candidate (asset_id) include (width, loose, money, currency);
 create index unbound_candidate_stale on unbound_candidate (series_id) where stale;
 
 -- Spans of 5-minute units in whole slots of a width, counted in slots: a slot belongs to what holds at its start.
@@ -74,8 +75,9 @@ return int4range(
 );
 
 -- Works out anew which of these series may have unbound usage. Whoever changes what it looks at calls it afterwards; it
--- waits for the roll-up, so that of the two one sees the other. Planned anew each time, for how many they are and for what
--- the tables have grown to: with a plan of when they were empty it would take time by the square.
+-- waits for the roll-up, so that of the two one sees the other. Its time must grow with how many they are, also in the
+-- transaction that fills these tables, of which statistics know nothing yet: so everything is looked up row by row, and
+-- planned anew each time.
 create function refresh_unbound(changed integer[]) returns void
 language plpgsql set plan_cache_mode = force_custom_plan as $$
 declare
@@ -86,43 +88,35 @@ begin
     end if;
     perform pg_advisory_xact_lock(hashtextextended('ullage.bound', 0));
     with asked as materialized (
-        select s.id, s.asset_id, (u.slot_minutes / 5)::smallint as width, c.finalised_slot
-        from series s
+        select s.id, s.asset_id, (u.slot_minutes / 5)::smallint as width,
+               -- Of whose it is from now on for good, as far as anybody knows.
+               (select (select c.finalised_slot from client c where c.id = x.client_id)
+                from assignment x
+                where x.asset_id = s.asset_id and x.from_slot <= at and x.to_slot = 2147483647) as finalised_slot
+        from unnest(changed) as wanted (id)
+        cross join lateral (select * from series where series.id = wanted.id offset 0) as s
         join unit_type u on u.id = s.unit_type_id
-        -- Whose it is from now on for good, as far as anybody knows.
-        left join assignment x on x.asset_id = s.asset_id and x.from_slot <= at and x.to_slot = 2147483647
-        left join client c on c.id = x.client_id
-        where s.id = any (changed)
-    ), bound as materialized (
-        select asked.id, range_agg(whole_slots(b.from_slot, b.to_slot, asked.width)) as slots,
-               bool_or(b.from_slot <= asked.finalised_slot and b.to_slot = 2147483647) as settled
-        from binding b
-        join bucket k on k.id = b.bucket_id
-        join asked on asked.id = b.series_id
-        where k.enabled and b.series_id = any (changed)
-        group by asked.id
-    ), gone as (
-        delete from unbound_candidate
-        where series_id = any (changed) and series_id in (select id from bound where settled)
-    ), kept as materialized (
-        select asked.id, asked.asset_id, asked.width, bound.slots
+    ), looked_at as materialized (
+        select asked.id, asked.asset_id, asked.width, bound.slots, bound.settled
         from asked
-        left join bound on bound.id = asked.id
-        where bound.settled is not true
-    ), measured as materialized (
-        select kept.id, range_agg(whole_slots(m.from_slot, m.to_slot, kept.width)) as slots
-        from series_agent m
-        join kept on kept.id = m.series_id
-        where m.series_id = any (changed)
-        group by kept.id
+        cross join lateral (
+            select range_agg(whole_slots(b.from_slot, b.to_slot, asked.width)) as slots,
+                   coalesce(bool_or(b.from_slot <= asked.finalised_slot and b.to_slot = 2147483647), false) as settled
+            from binding b
+            where b.series_id = asked.id and (select k.enabled from bucket k where k.id = b.bucket_id)
+        ) as bound
+    ), gone as (
+        delete from unbound_candidate u using looked_at l where u.series_id = l.id and l.settled
     )
     insert into unbound_candidate as known (series_id, asset_id, width, gaps, measured)
-    select kept.id, kept.asset_id, kept.width,
-           int4multirange(whole_slots(0, 2147483647, kept.width)) - coalesce(kept.slots, '{}'),
-           coalesce(measured.slots, '{}')
-    from kept
-    left join measured on measured.id = kept.id
-    order by kept.id
+    select l.id, l.asset_id, l.width,
+           int4multirange(whole_slots(0, 2147483647, l.width)) - coalesce(l.slots, '{}'),
+           coalesce((
+               select range_agg(whole_slots(m.from_slot, m.to_slot, l.width))
+               from series_agent m where m.series_id = l.id), '{}')
+    from looked_at l
+    where not l.settled
+    order by l.id
     on conflict (series_id) do update set
         asset_id = excluded.asset_id, gaps = excluded.gaps, measured = excluded.measured, stale = true
     -- Mostly nothing is different: a row that is written anew for nothing costs more than all of the above.
@@ -152,28 +146,41 @@ language sql stable as $$
     group by u.asset_id
 $$;
 
+-- Whoever changes many assignments and bindings together says so with `ullage.unbound_later` = 'on' in its transaction, and
+-- calls refresh_unbound itself when all is there: else each series would be looked at two or three times.
+create function unbound_later() returns boolean language sql stable
+return coalesce(current_setting('ullage.unbound_later', true), '') = 'on';
+
 create function unbound_after_binding() returns trigger language plpgsql as $$
 begin
-    perform refresh_unbound(array(select distinct series_id from changed));
+    if not unbound_later() then
+        perform refresh_unbound(array(select distinct series_id from changed));
+    end if;
     return null;
 end $$;
 
-create function unbound_after_assignment() returns trigger language plpgsql as $$
+create function unbound_after_assignment() returns trigger
+language plpgsql set plan_cache_mode = force_custom_plan as $$
 declare
-    assets bigint[] := array(select distinct asset_id from changed);
+    assets bigint[] := array(select distinct asset_id from changed order by 1);
 begin
     perform pg_advisory_xact_lock(hashtextextended('ullage.bound', 0));
-    with owned as materialized (
-        select asset_id
-        from assignment
-        where asset_id = any (assets) and from_slot <= slot_of(clock_timestamp()) and to_slot = 2147483647
+    with asked as materialized (
+        select wanted.id, coalesce((
+            select true
+            from assignment x
+            where x.asset_id = wanted.id and x.from_slot <= slot_of(clock_timestamp()) and x.to_slot = 2147483647
+        ), false) as owned
+        from unnest(assets) as wanted (id)
     ), gone as (
-        delete from asset_unowned where asset_id in (select asset_id from owned)
+        delete from asset_unowned u using asked where u.asset_id = asked.id and asked.owned
     )
     insert into asset_unowned (asset_id)
-    select id from unnest(assets) as asked (id) where id not in (select asset_id from owned) order by id
+    select id from asked where not owned order by id
     on conflict do nothing;
-    perform refresh_unbound(array(select id from series where asset_id = any (assets)));
+    if not unbound_later() then
+        perform refresh_unbound(array(select id from series where asset_id = any (assets)));
+    end if;
     return null;
 end $$;
 

@@ -13,6 +13,9 @@ select id from asset where rebind order by id limit %(assets_max)s for update sk
 -- name: count_flagged
 select count(*) from asset where rebind
 
+-- name: next_unflagged
+select id from asset where id > %(after)s and not rebind order by id limit %(assets_max)s
+
 -- name: take_assets
 -- The same by id, waiting for whoever is at work on them; in order, so that two do not wait for one another.
 select id from asset where id = any(%(assets)s::bigint[]) order by id for update
@@ -36,23 +39,22 @@ where a.id = any(%(assets)s::bigint[])
 order by a.id
 
 -- name: series
-select id, asset_id, unit_type_id from series where asset_id = any(%(assets)s::bigint[]) order by id
+-- With their bindings, side by side; looked up one by one, which also serves while there are many more than were counted.
+select s.id, s.asset_id, s.unit_type_id, b.id, b.bucket_id, b.from_slot, b.to_slot, b.by_hand
+from series as s
+left join lateral (select * from binding where binding.series_id = s.id offset 0) as b on true
+where s.asset_id = any(%(assets)s::bigint[])
+order by s.id, b.from_slot
 
 -- name: pauses
 -- When filters bind nothing of them.
 select asset_id, from_slot, to_slot from asset_pause where asset_id = any(%(assets)s::bigint[])
 
 -- name: assignments
-select id, asset_id as of_id, client_id as owner_id, from_slot, to_slot, rule_id, false as by_hand
+select id, asset_id, client_id, from_slot, to_slot, rule_id
 from assignment
 where asset_id = any(%(assets)s::bigint[])
-
--- name: bindings
-select
-    b.id, b.series_id as of_id, b.bucket_id as owner_id, b.from_slot, b.to_slot, null::bigint as rule_id, b.by_hand
-from series as s
-join binding as b on b.series_id = s.id
-where s.asset_id = any(%(assets)s::bigint[])
+order by asset_id, from_slot
 
 -- name: owners
 select id, client_id from bucket where id = any(%(buckets)s::bigint[])
@@ -60,6 +62,19 @@ select id, client_id from bucket where id = any(%(buckets)s::bigint[])
 -- name: clients
 -- Shared: nobody finalises their time while bindings in it are being changed.
 select id, finalised_slot from client where id = any(%(clients)s::bigint[]) order by id for share
+
+-- name: unbound_later
+-- What may be unbound is worked out once, when all is changed.
+select set_config('ullage.unbound_later', 'on', true)
+
+-- name: unbound_now
+select
+    set_config('ullage.unbound_later', '', true),
+    refresh_unbound(array(
+        select id from series where asset_id = any(%(assets)s::bigint[])
+        union
+        select unnest(%(series)s::integer[])
+    ))
 
 -- name: remove_assignments
 delete from assignment where id = any(%(ids)s::bigint[])

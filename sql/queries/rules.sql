@@ -87,9 +87,3 @@ with concerned as (
     select id from asset where id = any(%(assets)s::bigint[]) order by id for no key update
 )
 update asset set rebind = true from concerned where asset.id = concerned.id
-
--- name: flag_everything
-with concerned as (
-    select id from asset where not rebind order by id for no key update
-)
-update asset set rebind = true from concerned where asset.id = concerned.id
