@@ -11,7 +11,7 @@ from aggregator.store.database import Connection, fetch_all
 _Q = sql.queries("suggest")
 
 # Of each trait the oldest and the newest assets, so many of each, are asked.
-NEIGHBOURS_MAX = 20
+NEIGHBOURS_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
