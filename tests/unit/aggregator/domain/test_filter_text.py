@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from aggregator.domain.filter_text import filters_text, read_filters
 from aggregator.domain.match import Condition, Filter, Operator
 
-words = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+words = st.text(st.characters(codec="utf-8"), max_size=20)
 filters = st.lists(
     st.builds(
         Filter,
