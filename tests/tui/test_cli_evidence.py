@@ -43,9 +43,17 @@ async def test_figures_that_hold_are_zero(ullage: Command, aggregator: Scripted)
 
 async def test_a_step_that_failed_is_one(ullage: Command, aggregator: Scripted) -> None:
     aggregator.script.streams["Verify"] = [verification("ok"), verification("failed")]
-    done = await ullage("billing", "verify")
+    done = await ullage("billing", "verify", "--client", "1")
     assert (done.code, "240.00 comes out" in done.out, "\x1b" in done.out) == (1, True, False)
     assert "1 of 2 finalised readings cannot be defended" in done.err
+
+
+async def test_without_a_client_all_are_verified(ullage: Command, aggregator: Scripted) -> None:
+    aggregator.script.streams["Verify"] = [verification("ok")]
+    done = await ullage("billing", "verify")
+    assert (done.code, done.err) == (0, "12 finalised readings: no step failed.\n")
+    asked = aggregator.asked(closing_pb2.VerifyRequest)
+    assert sorted(one.client_id for one in asked) == list(range(1, 13))
 
 
 async def test_a_day_is_one_of_the_buckets_client(ullage: Command, aggregator: Scripted) -> None:

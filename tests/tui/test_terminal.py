@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.tui.scripted import Scripted
-from ullage.v1 import asset_acts_pb2
+from ullage.v1 import asset_acts_pb2, closing_pb2
 
 ENDS_WITHIN_SECONDS = 10.0
 
@@ -127,6 +127,34 @@ async def test_what_filters_found_is_asked_about_on_a_terminal(
     assert await asyncio.wait_for(process.wait(), ENDS_WITHIN_SECONDS) == code
     os.close(controller)
     assert len(aggregator.asked(asset_acts_pb2.AcknowledgeAssetsRequest)) == acts
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "days"), [(b"Acme\n", 0, ["", "2026-10-01"]), (b"yes\n", 1, [""])]
+)
+async def test_a_period_is_finalised_by_typing_the_clients_name(
+    aggregator: Scripted, tmp_path: Path, answer: bytes, code: int, days: list[str]
+) -> None:
+    period = closing_pb2.Period(client_name="Acme", first_day="2026-10-01", last_day="2026-10-31")
+    aggregator.script.answers["Finalise"] = closing_pb2.FinaliseReply(period=period, readings=3)
+    controller, terminal = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tui", "billing", "finalise", "1"),
+        stdin=terminal,
+        stdout=subprocess.DEVNULL,
+        stderr=terminal,
+        env=environment(aggregator, tmp_path, "xterm-256color"),
+        preexec_fn=partial(_take, terminal),
+    )
+    os.close(terminal)
+    seen = b""
+    while b"Type the client's name" not in seen:
+        seen += await asyncio.to_thread(os.read, controller, 65536)
+    assert b"Acme, 2026-10-01 to 2026-10-31: 3 readings" in seen
+    os.write(controller, answer)
+    assert await asyncio.wait_for(process.wait(), ENDS_WITHIN_SECONDS) == code
+    os.close(controller)
+    assert [asked.first_day for asked in aggregator.asked(closing_pb2.FinaliseRequest)] == days
 
 
 def _take(terminal: int) -> None:

@@ -6,7 +6,7 @@ import click
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tui.cli.billing import billing, reading_row
-from tui.cli.listing import show, whole
+from tui.cli.listing import pages, show, whole
 from tui.cli.names import bucket_id, client_id
 from tui.cli.options import client_option, form_option, limit_option
 from tui.cli.output import Row, Value, to_table, write, write_object
@@ -67,10 +67,12 @@ def verify(client: str, bucket: str, day: str | None, limit: int | None, form: s
         of, only = await client_id(aggregator, client), await bucket_id(aggregator, bucket)
         if only and not of:
             of = (await aggregator.bucket(only)).client_id
-        request = closing_pb2.VerifyRequest(
-            client_id=of, bucket_id=only, first_day=await first_day_of(aggregator, of, day)
-        )
-        return [found async for found in aggregator.stream(aggregator.closing.Verify, request)]
+        first_day = await first_day_of(aggregator, of, day)
+        found: list[closing_pb2.Verification] = []
+        for one in [of] if of else await every_client(aggregator):
+            request = closing_pb2.VerifyRequest(client_id=one, bucket_id=only, first_day=first_day)
+            found += [step async for step in aggregator.stream(aggregator.closing.Verify, request)]
+        return found
 
     found = run(work)
     show(
@@ -88,6 +90,12 @@ def verify(client: str, bucket: str, day: str | None, limit: int | None, form: s
         )
     if found:
         say(f"{sentence(plural(len(found), 'finalised reading'))[:-1]}: no step failed.")
+
+
+async def every_client(aggregator: Aggregator) -> list[int]:
+    """The ids of all clients."""
+    found, _ = await pages(aggregator.clients, lambda reply: reply.clients)
+    return [client.id for client in found]
 
 
 def asset_share_row(asset: closing_pb2.ExplainedAsset) -> Row:
