@@ -81,5 +81,5 @@ async def test_usage_saved_while_an_asset_is_being_bound_is_seen(dsn: str, conn:
             await asyncio.sleep(0.3)
             assert not binding.done()
         async with asyncio.timeout(20):
-            assert await binding == 1
+            assert (await binding).changed == 1
     assert await dirty_days(conn) == 1
