@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 
-from aggregator.domain.bind import Plan, World, plan
+from aggregator.domain.bind import NOTHING, Plan, World, plan
 from aggregator.domain.preview import (
     LINES_MAX,
     Moved,
@@ -22,29 +23,63 @@ from aggregator.domain.preview import (
     share,
     to_confirm,
 )
-from aggregator.domain.slot import slot_of
+from aggregator.domain.slot import OPEN_SLOT
 from aggregator.errors import Conflict
 from aggregator.store import binding
 from aggregator.store import preview as names
 from aggregator.store.database import Connection
-from aggregator.store.estimate import SeriesEstimate, price_in
+from aggregator.store.estimate import PairEstimate, price_in
 
-# An act on more assets than this is estimated from so many of them, spread evenly; a dry run has to be quick.
-ASSETS_LOOKED_AT_MAX = 500
+# The money of an act that changes more assets than this is estimated from so many of them, spread evenly: a dry run has to
+# be quick. How many it changes is never estimated, for that is what people confirm.
+ASSETS_PRICED_MAX = 500
+ASSETS_LOADED_AT_ONCE_MAX = 5_000
 
-_Prices = Mapping[tuple[int, int], SeriesEstimate]
+_Prices = Mapping[tuple[int, int], PairEstimate]
 
 
 async def preview_assets(conn: Connection, assets: Sequence[int], *, now: datetime) -> Preview:
     """What rules and filters, as they are in this transaction, would change of these assets. Nothing is saved."""
-    step = max(1, -(-len(assets) // ASSETS_LOOKED_AT_MAX))
-    looked_at = sorted(assets)[::step]
-    loaded = await binding.load_assets(conn, looked_at)
-    world = await binding.load_world(conn, looked_at, assets=loaded)
-    preview = await preview_plans(conn, {one.id: plan(one, world) for one in loaded}, world, now=now)
-    preview = scaled(preview, of=len(assets), looked_at=len(looked_at))
+    changed, world = await _changed(conn, sorted(assets))
+    step = max(1, -(-len(changed) // ASSETS_PRICED_MAX))
+    priced = dict(list(changed.items())[::step])
+    preview = await preview_plans(conn, priced, world, now=now)
+    if step == 1:
+        return preview
+    series = sum(len(one.bindings) for one in changed.values())
     return replace(
-        preview, confirm_assets=to_confirm(preview.assets, total_assets=await names.assets_total(conn))
+        scaled(preview, of=len(changed), looked_at=len(priced)),
+        assets=len(changed),
+        series=series,
+        lines_total=series + sum(bool(one.assignment) for one in changed.values()),
+        notes=[
+            *preview.notes,
+            f"Money is worked out for {len(priced)} of {len(changed)} assets and scaled up.",
+        ],
+        confirm_assets=to_confirm(len(changed), total_assets=await names.assets_total(conn)),
+    )
+
+
+async def _changed(conn: Connection, assets: Sequence[int]) -> tuple[dict[int, Plan], World]:
+    """The plans of those assets that would change hands, and the finalised time of whom they name."""
+    changed: dict[int, Plan] = {}
+    finalised: dict[int, int] = {}
+    owners: dict[int, int] = {}
+    for at in range(0, len(assets), ASSETS_LOADED_AT_ONCE_MAX):
+        part = assets[at : at + ASSETS_LOADED_AT_ONCE_MAX]
+        loaded = await binding.load_assets(conn, part)
+        world = await binding.load_world(conn, part, assets=loaded)
+        changed |= {one.id: found for one in loaded if (found := _moving(plan(one, world)))}
+        finalised |= world.finalised
+        owners |= world.owners
+    return changed, World(finalised=finalised, owners=owners)
+
+
+def _moving(one: Plan) -> Plan:
+    """What of the plan takes time from somebody or gives it; another rule for the same client does not."""
+    return Plan(
+        one.assignment if moved(one.assignment) else NOTHING,
+        {key: change for key, change in one.bindings.items() if moved(change)},
     )
 
 
@@ -65,15 +100,15 @@ async def preview_plans(
     pairs = sorted({(key, span[0]) for key, one in series.items() for span in (*one.lost, *one.got)})
     prices = await price_in(conn, pairs, now=now) if pairs else {}
     lines = await _assignment_lines(conn, owners)
-    bound, unpriced = await _binding_lines(conn, series, world, prices, now=now)
+    bound, unpriced = await _binding_lines(conn, series, prices, now=now)
     lines += bound
     money: defaultdict[str, Decimal] = defaultdict(Decimal)
     for line in bound:
         if line.money is not None:
             money[line.currency] += line.money
     readings: Counter[int] = Counter()
-    for (series_id, _), price in prices.items():
-        readings[series_id] = max(readings[series_id], price.readings)
+    for key, one in series.items():
+        readings[key] = max(_readings(key, spans, prices) for spans in (one.got, one.lost))
     lines.sort(key=lambda line: (-abs(line.money or Decimal()), line.asset_name, line.unit_type))
     return Preview(
         assets=len(concerned),
@@ -83,7 +118,7 @@ async def preview_plans(
         unpriced=unpriced,
         lines=lines[:LINES_MAX],
         lines_total=len(lines),
-        notes=await _notes(conn, series.values(), world, now=now),
+        notes=await _notes(conn, series, prices, now=now),
         confirm_assets=to_confirm(len(concerned), total_assets=await names.assets_total(conn)),
     )
 
@@ -115,7 +150,7 @@ async def _assignment_lines(conn: Connection, owners: Mapping[int, Moved]) -> li
 
 
 async def _binding_lines(
-    conn: Connection, series: Mapping[int, Moved], world: World, prices: _Prices, *, now: datetime
+    conn: Connection, series: Mapping[int, Moved], prices: _Prices, *, now: datetime
 ) -> tuple[list[PreviewLine], int]:
     """Lines with their money, one for each currency, and how many series have no price."""
     if not series:
@@ -125,7 +160,7 @@ async def _binding_lines(
     known = await names.series(conn, series)
     lines, unpriced = [], 0
     for key, one in series.items():
-        amounts, priced = _money(key, one, world, prices, now=now)
+        amounts, priced = _money(key, one, prices)
         unpriced += not priced
         of = known[key]
         line = PreviewLine(
@@ -142,40 +177,47 @@ async def _binding_lines(
     return lines, unpriced
 
 
-def _money(
-    series_id: int, change: Moved, world: World, prices: _Prices, *, now: datetime
-) -> tuple[dict[str, Decimal], bool]:
-    """By currency what is billed more, for the part of the estimated time that changes hands; whether all had a price."""
+def _money(series_id: int, change: Moved, prices: _Prices) -> tuple[dict[str, Decimal], bool]:
+    """By currency what is billed more, for the parts of unfinalised periods that change hands; whether all had a price."""
     amounts: dict[str, Decimal] = {}
     priced = True
     for spans, sign in ((change.got, 1), (change.lost, -1)):
         for span in spans:
-            price = prices.get((series_id, span[0]))
-            if price is None or price.money is None or price.currency is None:
-                priced = False
-                continue
-            part = share(span, from_slot=_since(span[0], world, now=now), to_slot=slot_of(now))
-            amount = (price.money * part.numerator / part.denominator).quantize(price.money)
-            amounts[price.currency] = amounts.get(price.currency, Decimal()) + sign * amount
+            found = prices.get((series_id, span[0]))
+            for window in found.windows if found is not None else ():
+                if found is None or found.currency is None or window.money is None:
+                    priced = False
+                    continue
+                part = share(span, from_slot=window.from_slot, to_slot=window.to_slot)
+                amount = (window.money * part.numerator / part.denominator).quantize(window.money)
+                amounts[found.currency] = amounts.get(found.currency, Decimal()) + sign * amount
+            priced &= found is not None
     return amounts, priced
 
 
-def _since(bucket_id: int, world: World, *, now: datetime) -> int:
-    """Where the time begins that estimates are about, to within what a calendar month and a period differ."""
-    month = slot_of(now.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
-    finalised = world.finalised_of_bucket(bucket_id)
-    return max(month, finalised) if finalised < slot_of(now) else month
+def _readings(series_id: int, spans: Iterable[tuple[int, int, int]], prices: _Prices) -> int:
+    """About how many of the series' readings lie in these spans."""
+    found = Fraction(0)
+    for span in spans:
+        price = prices.get((series_id, span[0]))
+        for window in price.windows if price is not None else ():
+            found += window.readings * share(span, from_slot=window.from_slot, to_slot=window.to_slot)
+    return round(found)
 
 
-async def _notes(conn: Connection, changes: Iterable[Moved], world: World, *, now: datetime) -> list[str]:
+async def _notes(
+    conn: Connection, series: Mapping[int, Moved], prices: _Prices, *, now: datetime
+) -> list[str]:
     """How what moves within a period is divided."""
-    divided = {
-        owner
-        for one in changes
-        if one.lost and one.got
-        for owner, from_slot, _ in one.got
-        if from_slot > _since(owner, world, now=now)
-    }
+    divided = set()
+    for key, one in series.items():
+        for span in one.got if one.lost else ():
+            price = prices.get((key, span[0]))
+            windows = price.windows if price is not None else ()
+            # The open period ends after now.
+            ends = [OPEN_SLOT, *(window.to_slot for window in windows[1:])]
+            if any(w.from_slot < span[1] < end for w, end in zip(windows, ends, strict=False)):
+                divided.add(span[0])
     if not divided:
         return []
     buckets = await names.buckets(conn, divided, now=now)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from aggregator.domain.period import Cycle
+from aggregator.domain.period import Calendar, Cycle
 from aggregator.domain.quantity import Unit, Usage, quantity
 from aggregator.domain.rate import round_half_away
 from aggregator.domain.slot import first_slot, slot_of
@@ -18,6 +18,8 @@ from aggregator.domain.terms import Aggregation
 _NEARLY_A_MONTH = timedelta(days=1)
 # What sum and mean of one series are not; its peak in all slots is never below what it adds to the bucket's figure.
 _PEAKS = frozenset({"max", "min", "sum_of_max", "percentile"})
+# Of a client whose periods wait for longer than this, dry runs say what they mean for the newest.
+PERIODS_LOOKED_AT_MAX = 13
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,17 +64,35 @@ def worth(
     return round_half_away(units * price.per_unit, places=currency_digits)
 
 
-def window_slot(*, now: datetime, finalised_slot: int, cycle: Cycle | None) -> int:
+def window_slot(*, now: datetime, finalised_slot: int, cycle: Cycle | Calendar | None) -> int:
     """Where the time begins that an estimate is about: the client's open period, or the calendar month without a client.
 
     Never before the end of the client's finalised time.
     """
     start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     if cycle is not None:
-        period = cycle.period_containing(now)
-        near = (period.start + _NEARLY_A_MONTH).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        start = near if abs(near - period.start) <= _NEARLY_A_MONTH and near <= now else period.start
+        start = _nearly(cycle.period_containing(now).start, now=now)
     return max(slot_of(start), finalised_slot)
+
+
+def windows(*, now: datetime, finalised_slot: int, calendar: Calendar) -> list[tuple[int, int]]:
+    """The client's periods that can still be billed otherwise, from and to, as far as they have passed: the open one first.
+
+    Never before the end of finalised time, and at most ``PERIODS_LOOKED_AT_MAX``.
+    """
+    period = calendar.period_containing(now)
+    found = [(window_slot(now=now, finalised_slot=finalised_slot, cycle=calendar), slot_of(now))]
+    while found[-1][0] > finalised_slot and len(found) < PERIODS_LOOKED_AT_MAX:
+        period = calendar.period(period.number - 1)
+        start = slot_of(_nearly(period.start, now=now))
+        found.append((max(start, finalised_slot), found[-1][0]))
+    return found
+
+
+def _nearly(start: datetime, *, now: datetime) -> datetime:
+    """The start of the calendar month where a period starts near to it."""
+    near = (start + _NEARLY_A_MONTH).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return near if abs(near - start) <= _NEARLY_A_MONTH and near <= now else start
 
 
 def slots_between(from_slot: int, *, now: datetime, width: int) -> int:

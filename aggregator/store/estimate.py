@@ -1,15 +1,15 @@
 """What series are about worth in the time that can still be billed: loads totals and prices, and asks the domain."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 
 import sql
-from aggregator.domain.estimate import Price, SeriesTotals, slots_between, window_slot, worth
-from aggregator.domain.period import Cycle
+from aggregator.domain.estimate import Price, SeriesTotals, slots_between, window_slot, windows, worth
 from aggregator.domain.quantity import Unit
-from aggregator.domain.slot import slot_of
+from aggregator.domain.slot import slot_of, slot_start
+from aggregator.store.calendars import calendars
 from aggregator.store.database import Connection, fetch_all, fetch_one
 
 _Q = sql.queries("estimate")
@@ -29,6 +29,24 @@ class SeriesEstimate:
     currency: str | None
     money: Decimal | None
     readings: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowEstimate:
+    """What a series' usage in one period, from and to, is about worth; None where no price was found."""
+
+    from_slot: int
+    to_slot: int
+    money: Decimal | None
+    readings: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairEstimate:
+    """What a series would cost in a bucket, by unfinalised period: the open one first, none where it is unknown whose."""
+
+    currency: str | None
+    windows: Sequence[WindowEstimate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +89,14 @@ class _Currency:
 
 
 @dataclass(frozen=True, slots=True)
-class _Client(_Currency):
+class _Finalised:
     id: int
-    time_zone: str
-    cycle_unit: str
-    cycle_count: int
-    cycle_anchor: date
     finalised_slot: int
 
-    def window(self, now: datetime) -> int:
-        cycle = Cycle(self.cycle_unit, self.cycle_count, self.cycle_anchor, self.time_zone)
-        return window_slot(now=now, finalised_slot=self.finalised_slot, cycle=cycle)
+
+@dataclass(frozen=True, slots=True)
+class _Client(_Currency):
+    windows: Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,53 +134,76 @@ async def estimate(
     """
     params = {"series": list(series_ids), "slot": slot_of(now)}
     asked = await fetch_all(conn, _Asked, _Q["series"], params)
-    return {
-        one.series_id: found for one, found in zip(asked, await _estimates(conn, asked, now=now), strict=True)
-    }
+    worths = await _estimates(conn, asked, now=now, open_only=True)
+    found = {}
+    for one, worth_of in zip(asked, worths, strict=True):
+        [latest] = worth_of.windows
+        found[one.series_id] = SeriesEstimate(
+            one.series_id, one.client_id, worth_of.currency, latest.money, latest.readings
+        )
+    return found
 
 
 async def price_in(
     conn: Connection, pairs: Sequence[tuple[int, int]], *, now: datetime
-) -> Mapping[tuple[int, int], SeriesEstimate]:
-    """The same for pairs of series and bucket: what each series would cost if it were bound to that bucket."""
+) -> Mapping[tuple[int, int], PairEstimate]:
+    """For pairs of series and bucket: what each series would cost if it were bound to that bucket, in unfinalised time."""
     params = {"series": [series for series, _ in pairs], "buckets": [bucket for _, bucket in pairs]}
     asked = await fetch_all(conn, _Asked, _Q["priced_in"], params)
-    found = await _estimates(conn, asked, now=now)
+    found = await _estimates(conn, asked, now=now, open_only=False)
     return {(one.series_id, one.bucket_id or 0): value for one, value in zip(asked, found, strict=True)}
 
 
-async def _estimates(conn: Connection, asked: Sequence[_Asked], *, now: datetime) -> list[SeriesEstimate]:
-    ids = list({one.client_id for one in asked if one.client_id is not None})
-    clients = {row.id: row for row in await fetch_all(conn, _Client, _Q["clients"], {"clients": ids})}
+async def _estimates(
+    conn: Connection, asked: Sequence[_Asked], *, now: datetime, open_only: bool
+) -> list[PairEstimate]:
+    clients = await _clients(conn, {one.client_id for one in asked if one.client_id is not None}, now=now)
     usual = await fetch_one(conn, _Currency, _Q["usual_currency"])
     units = {row.id: row.unit for row in await fetch_all(conn, _Unit, _Q["units"])}
-    windows = {client_id: client.window(now) for client_id, client in clients.items()}
-    months = window_slot(now=now, finalised_slot=0, cycle=None)
+    month = (window_slot(now=now, finalised_slot=0, cycle=None), slot_of(now))
     of_bucket = await _bucket_prices(conn, asked, now=now)
     of_kind = await _kind_prices(
         conn, [one for one in asked if one.bucket_id not in of_bucket], clients, usual
     )
-    from_slots = [windows.get(one.client_id or _NOBODY, months) for one in asked]
-    totals = await _totals(conn, asked, from_slots, now=now)
+    spans: list[Sequence[tuple[int, int]]] = []
+    for one in asked:
+        client = clients.get(one.client_id or _NOBODY)
+        spans.append([month] if client is None else client.windows[:1] if open_only else client.windows)
+    totals = await _totals(conn, asked, spans, now=now)
     found = []
-    for one, from_slot in zip(asked, from_slots, strict=True):
+    for one, of_time in zip(asked, spans, strict=True):
         of = clients.get(one.client_id or _NOBODY) or usual
         price = of_bucket.get(one.bucket_id or _NOBODY) or of_kind.get(one.kind)
-        row = totals.get((one.series_id, from_slot))
-        money = None
-        if of is not None and price is not None:
-            unit = units[one.unit_type_id]
-            slots = slots_between(from_slot, now=now, width=unit.width)
-            digits = of.currency_digits
-            money = worth(row.of_slots if row else None, price, unit=unit, slots=slots, currency_digits=digits)
-        found.append(
-            SeriesEstimate(
-                one.series_id,
-                one.client_id,
-                of.currency if of else None,
-                money,
-                row.readings if row else 0,
-            )
+        unit = units[one.unit_type_id]
+        parts = []
+        for span in of_time:
+            row = totals.get((one.series_id, span))
+            money = None
+            if of is not None and price is not None:
+                until = now if span is of_time[0] else slot_start(span[1])
+                money = worth(
+                    row.of_slots if row else None,
+                    price,
+                    unit=unit,
+                    slots=slots_between(span[0], now=until, width=unit.width),
+                    currency_digits=of.currency_digits,
+                )
+            parts.append(WindowEstimate(*span, money, row.readings if row else 0))
+        found.append(PairEstimate(of.currency if of else None, parts))
+    return found
+
+
+async def _clients(conn: Connection, ids: Collection[int], *, now: datetime) -> dict[int, _Client]:
+    """By id, with the currency of their open period."""
+    known = await calendars(conn, ids)
+    found = {}
+    for row in await fetch_all(conn, _Finalised, _Q["clients"], {"clients": list(ids)}):
+        calendar = known[row.id]
+        currency = calendar.era(now).currency
+        found[row.id] = _Client(
+            currency.code,
+            currency.digits,
+            windows(now=now, finalised_slot=row.finalised_slot, calendar=calendar),
         )
     return found
 
@@ -192,17 +230,23 @@ async def _kind_prices(
 
 
 async def _totals(
-    conn: Connection, asked: Sequence[_Asked], from_slots: Sequence[int], *, now: datetime
-) -> dict[tuple[int, int], _Totals]:
-    """By series and where its window begins: one series may be asked for several clients."""
-    found: dict[tuple[int, int], _Totals] = {}
-    by_window: dict[int, list[int]] = {}
-    for one, from_slot in zip(asked, from_slots, strict=True):
-        by_window.setdefault(from_slot, []).append(one.series_id)
-    # Clients mostly share their windows: a month of the same zone.
-    for from_slot, series in by_window.items():
+    conn: Connection, asked: Sequence[_Asked], spans: Sequence[Sequence[tuple[int, int]]], *, now: datetime
+) -> dict[tuple[int, tuple[int, int]], _Totals]:
+    """By series and window: one series may be asked for several clients."""
+    found: dict[tuple[int, tuple[int, int]], _Totals] = {}
+    by_window: dict[tuple[int, int], list[int]] = {}
+    for one, of_time in zip(asked, spans, strict=True):
+        for span in of_time:
+            by_window.setdefault(span, []).append(one.series_id)
+    # Clients mostly share their windows: months of the same zone.
+    for span, series in by_window.items():
         distinct = list(dict.fromkeys(series))
-        params = {"series": distinct, "from_slots": [from_slot] * len(distinct), "slot": slot_of(now)}
+        params = {
+            "series": distinct,
+            "from_slots": [span[0]] * len(distinct),
+            "to_slot": span[1],
+            "slot": slot_of(now),
+        }
         for row in await fetch_all(conn, _Totals, _Q["totals"], params):
-            found[row.series_id, from_slot] = row
+            found[row.series_id, span] = row
     return found

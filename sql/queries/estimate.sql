@@ -20,7 +20,7 @@ join bucket k on k.id = pair.bucket_id
 select id, kind, divisor, per, precision, slot_minutes from unit_type
 
 -- name: clients
-select id, currency, currency_digits, time_zone, cycle_unit, cycle_count, cycle_anchor, finalised_slot
+select id, finalised_slot
 from client
 where id = any (%(clients)s::bigint[])
 
@@ -80,20 +80,22 @@ cross join lateral (
 ) as f
 
 -- name: totals
--- Per series what its slots from `from_slots` on add up to; of a month that began earlier the part that its time has.
+-- Per series what its slots in a window add up to; of a month that is not wholly in it the part that its time has.
 select u.series_id,
        round(sum(u.total * m.share)) as total, max(u.high) as high,
        (array_agg(u.last order by u.month desc))[1] as last, round(sum(u.readings * m.share))::bigint as readings
 from unnest(%(series)s::integer[], %(from_slots)s::integer[]) as asked (series_id, from_slot)
 join series_usage u on u.series_id = asked.series_id
     and u.month >= date_trunc('month', slot_start(asked.from_slot) at time zone 'UTC')::date
+    and u.month <= date_trunc('month', slot_start(greatest(asked.from_slot, %(to_slot)s::integer - 1)) at time zone 'UTC')::date
 cross join lateral (
     select slot_of(u.month::timestamp at time zone 'UTC') as starts,
            least(slot_of((u.month + interval '1 month') at time zone 'UTC'), %(slot)s::integer) as ends
 ) as span
 cross join lateral (
-    select case when span.starts >= asked.from_slot or span.ends <= span.starts then 1::numeric
-                else greatest(0, span.ends - asked.from_slot)::numeric / (span.ends - span.starts) end as share
+    select case when span.ends <= span.starts or span.starts >= asked.from_slot and span.ends <= %(to_slot)s then 1::numeric
+                else greatest(0, least(span.ends, %(to_slot)s) - greatest(span.starts, asked.from_slot))::numeric
+                     / (span.ends - span.starts) end as share
 ) as m
 where m.share > 0
 group by u.series_id
