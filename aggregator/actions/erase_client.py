@@ -1,7 +1,7 @@
 """Erases who a client is: name and contact, in the audit log too. Its figures and what they rest on stay."""
 
 from aggregator.errors import Conflict, Invalid, NotFound
-from aggregator.store import clients_change
+from aggregator.store import clients_change, evidence
 from aggregator.store.database import Database
 from aggregator.store.news import announce
 
@@ -25,4 +25,5 @@ async def erase_client(db: Database, client_id: int, *, name: str) -> None:
         if await clients_change.is_named(conn, erased, other_than=client_id):
             raise Conflict(f"another client is called {erased}; give that one another name first")
         await clients_change.erase(conn, client_id, name=erased)
+        await evidence.forget(conn, client_id, name=erased)
         await announce(conn, "client", "bucket", clients=[client_id])
