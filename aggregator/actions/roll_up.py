@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from aggregator.actions.progress import Progress, silent
 from aggregator.store import rollup
 from aggregator.store.database import Database
+from aggregator.store.late import note_late
 from aggregator.store.news import announce
 from aggregator.store.unbound import price_stale
 
@@ -84,6 +85,7 @@ async def _roll_chunk(db: Database, agents: Sequence[int], *, ended_by: datetime
         )
         if not taken.slots:
             return False
+        await note_late(conn, taken)
         rolled = await rollup.roll(conn, taken)
         await rollup.mark_dirty(conn, taken)
         await announce(conn, "asset", "bucket")

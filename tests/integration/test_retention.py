@@ -175,3 +175,38 @@ async def test_control_totals_that_differ_are_told_until_they_are_put_right(site
     async with site.db.transaction() as conn:
         await conn.execute("update cursor set quarantined = 1")
     assert await check_totals(site.db) == wrong
+
+
+async def test_usage_before_the_look_back_is_listed_once_and_what_is_corrected_is_not(
+    site: Site, dsn: str
+) -> None:
+    await client(site, finalised=None)
+    async with site.db.transaction() as conn:
+        # March to May are billed for good, and March is before the look-back.
+        await conn.execute(
+            """
+            insert into run (job, started_at, state) values ('billing', now(), 'done')
+            """
+        )
+        await conn.execute(
+            """
+            insert into billing_reading (
+                bucket_id, period_start, period_end, from_slot, to_slot, terms_id, aggregation, quantity, commit,
+                overage_units, currency, used, buffer, overage, cost, as_of_slot, cutoff, run_id, finalised_at
+            )
+            select b.id, m, m + interval '1 month', slot_of(m), slot_of(m + interval '1 month'), t.id, 'avg', 0, 0, 0,
+                'EUR', 0, 0, 0, 0, slot_of(m), clock_timestamp(), (select max(id) from run), clock_timestamp()
+            from bucket b
+            join bucket_terms t on t.bucket_id = b.id
+            cross join generate_series(timestamptz '2026-03-01', '2026-05-01', '1 month') as m
+            """
+        )
+        await conn.execute("update client set finalised_slot = slot_of('2026-06-01')")
+    april = NOON_US + 40 * DAY_US
+    assert await site.send(Tick([(RAM, 30), (CPU, 90)]), Tick([(RAM, 31)], at=april)) == "APPLIED"
+    for _ in range(2):
+        await roll_up(site.db, now=LATER)
+        # CPU is bound to nothing, so it was never billed.
+        assert rows(dsn, TOO_LATE) == [("ram", 30, "look-back")]
+        async with site.db.transaction() as conn:
+            await conn.execute("insert into touched select agent_id, 60, slot from slot_60")
