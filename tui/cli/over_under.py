@@ -100,6 +100,11 @@ def list_over_under(
     show(
         whole([over_under_row(row) for row in found.rows], limit), COLUMNS[by], form, f"{by}s with usage then"
     )
+    if found.rows_total > len(found.rows):
+        say(
+            f"The aggregator lists {len(found.rows):,} of {found.rows_total:,}, those with most overage and buffer; "
+            "--client and --unit narrow it down."
+        )
     totals = [
         f"{money(one.amount, one.currency)} {word}"
         for word, all_of in (("overage", found.overage), ("buffer", found.buffer))

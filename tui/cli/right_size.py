@@ -7,7 +7,7 @@ import click
 
 from tui.cli.listing import show, whole
 from tui.cli.names import bucket_id, client_id
-from tui.cli.options import client_option, form_option, limit_option, unit_option
+from tui.cli.options import client_option, form_option, unit_option
 from tui.cli.output import Row, Value, write, write_object
 from tui.cli.session import run, say
 from tui.cli.terms import fill_terms
@@ -47,13 +47,9 @@ WHAT_IF_COLUMNS = (
 _TERMS = ("commit", "base", "overage", "package", "minimum", "maximum", "tiers")
 _PERCENTS = ("commit_percent", "base_percent", "overage_percent")
 
-readings_option = click.option(
-    "--readings",
-    type=click.IntRange(3, 36),
-    default=12,
-    show_default=True,
-    help="How many of the last readings of each bucket are looked at.",
-)
+# The aggregator's own bounds: each bucket is priced anew.
+BUCKETS_DEFAULT = 20
+BUCKETS_MAX = 200
 
 
 def right_size_row(row: analysis_pb2.RightSize) -> Row:
@@ -86,25 +82,40 @@ def right_size() -> None:
 @right_size.command("list")
 @client_option
 @unit_option
-@readings_option
-@limit_option
+@click.option(
+    "--readings",
+    type=click.IntRange(3, 36),
+    default=12,
+    show_default=True,
+    help="How many of the last readings of each bucket are looked at.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, BUCKETS_MAX),
+    default=BUCKETS_DEFAULT,
+    show_default=True,
+    help="So many buckets.",
+)
 @form_option
-def list_right_size(client: str, unit: str, readings: int, limit: int | None, form: str) -> None:
+def list_right_size(client: str, unit: str, readings: int, limit: int, form: str) -> None:
     """For each bucket the commit that would have cost the client least over its last readings; most buffer first.
 
-    The difference is what the client would save and you give up. Buckets with fewer than three readings are left out.
+    The difference is what the client would save and you give up. Buckets without a commit or with fewer than three
+    readings are left out.
 
     Example: ullage right-size list --client acme --readings 6
     """
 
     async def work(aggregator: Aggregator) -> analysis_pb2.ListRightSizeReply:
         request = analysis_pb2.ListRightSizeRequest(
-            client_id=await client_id(aggregator, client), unit_type=unit, readings=readings, limit=limit or 0
+            client_id=await client_id(aggregator, client), unit_type=unit, readings=readings, limit=limit
         )
         return await aggregator.ask(aggregator.analysis.ListRightSize, request, seconds=RUN_SECONDS_MAX)
 
     found = [right_size_row(row) for row in run(work).rows]
-    show(whole(found, limit), RIGHT_SIZE_COLUMNS, form, "buckets with three readings")
+    show(whole(found, None), RIGHT_SIZE_COLUMNS, form, "buckets with a commit and three readings")
+    if len(found) == limit:
+        say(f"These are the {limit:,} with most buffer; a larger --limit, --client or --unit shows others.")
 
 
 def what_if_row(row: analysis_pb2.WhatIfRow) -> Row:
@@ -155,9 +166,16 @@ def _percent(option: str, words: str) -> Decorator:
 @_percent("--commit-percent", "Instead of --commit: by so many per cent more, or with a minus less.")
 @_percent("--base-percent", "Instead of --base: by so many per cent more or less.")
 @_percent("--overage-percent", "Instead of --overage: by so many per cent more or less.")
-@readings_option
+@click.option(
+    "--readings",
+    type=click.IntRange(1, 36),
+    default=None,
+    help="How many of the last readings of each bucket; without it 12, and with --all 1.",
+)
 @form_option
-def what_if(*, bucket: str, client: str, everything: bool, readings: int, form: str, **given: Any) -> None:
+def what_if(
+    *, bucket: str, client: str, everything: bool, readings: int | None, form: str, **given: Any
+) -> None:
     """What the last readings would have cost under other terms. Nothing is changed.
 
     \b
@@ -178,7 +196,7 @@ def what_if(*, bucket: str, client: str, everything: bool, readings: int, form: 
             bucket_id=await bucket_id(aggregator, bucket),
             client_id=await client_id(aggregator, client),
             terms=terms,
-            readings=readings,
+            readings=readings or 0,
             **percents,
         )
         return await aggregator.ask(aggregator.analysis.WhatIf, request, seconds=RUN_SECONDS_MAX)
