@@ -56,7 +56,8 @@ async def settle(
 ) -> Preview:
     """What changes hands by what was changed in this transaction, whose assets are flagged for the binding run.
 
-    ``takes``: of each bucket what it takes, before and after. With ``confirmed_assets`` None nothing is asked.
+    ``takes``: of each bucket what it takes, before and after. With ``confirmed_assets`` None it is a dry run, which asks
+    for nothing and flags nothing.
     """
     concerned: set[int] = set(await rules.assets_of_buckets(conn, [bucket.id for bucket in buckets]))
     for bucket in buckets:
@@ -67,8 +68,9 @@ async def settle(
                 )
             )
     preview = await preview_assets(conn, sorted(concerned), now=await names.now(conn))
-    if confirmed_assets is not None:
-        confirm(preview, confirmed_assets=confirmed_assets, total_assets=await names.assets_total(conn))
+    if confirmed_assets is None:
+        return preview
+    confirm(preview, confirmed_assets=confirmed_assets, total_assets=await names.assets_total(conn))
     await flag(conn, buckets, concerned)
     return preview
 

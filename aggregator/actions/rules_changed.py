@@ -32,14 +32,15 @@ async def settle_rule(
 ) -> Preview:
     """What changes hands by what was changed in this transaction. ``takes``: what the rule takes, before and after.
 
-    With ``confirmed_assets`` None nothing is asked.
+    With ``confirmed_assets`` None it is a dry run, which asks for nothing and flags nothing.
     """
     concerned = set(await rules.assets_of_rule(conn, rule_id))
     for filters in takes:
         concerned.update(await rules.fitting_assets(conn, filters))
     preview = await preview_assets(conn, sorted(concerned), now=await names.now(conn))
-    if confirmed_assets is not None:
-        confirm(preview, confirmed_assets=confirmed_assets, total_assets=await names.assets_total(conn))
+    if confirmed_assets is None:
+        return preview
+    confirm(preview, confirmed_assets=confirmed_assets, total_assets=await names.assets_total(conn))
     await binding.flag(conn, concerned)
     await announce(conn, "client", clients=[client_id])
     return preview
