@@ -112,6 +112,25 @@ def bench_queries(dsn_file: Path | None, scales: str, assets: int, repeats: int)
     click.echo(json.dumps(report))
 
 
+@bench.command("projection")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed draws the same worlds.")
+@click.option("--worlds", type=click.IntRange(1, 1_000_000), default=2_000, show_default=True)
+def bench_projection(seed: int, worlds: int) -> None:
+    """Measure how far projections are from what became of the period, against the run rate.
+
+    Needs no database. A third of the worlds cannot be foreseen: random walks and steps.
+
+    \b
+    Example (a table on standard error, JSON on standard output):
+      ullage-aggregator bench projection --seed 7 --worlds 500
+    """
+    from aggregator.bench.backtest import measure, table
+
+    report = measure(seed=seed, worlds=worlds)
+    click.echo(table(report), err=True)
+    click.echo(json.dumps(report))
+
+
 def _dsn(file: Path | None) -> str | None:
     return file.read_text("utf-8").strip() if file else None
 

@@ -61,7 +61,11 @@ def paths(
         return [[] for _ in range(count)]
     levels = _week_levels(days)
     weekdays = _weekday_factors(days, levels)
-    plain = [_over(value, weekdays[i % DAYS_PER_WEEK]) for i, value in enumerate(days)]
+    # A weekday on which there is never anything says nothing of the level.
+    plain = [
+        value / factor if (factor := weekdays[i % DAYS_PER_WEEK]) > 0 else levels[i]
+        for i, value in enumerate(days)
+    ]
     outlook = _outlook(plain, remaining=remaining)
     first = max(0, len(days) - WEEKDAY_DAYS)
     alike = [
@@ -163,7 +167,3 @@ def _between(values: Sequence[float], share: float) -> float:
     below = int(place)
     above = min(below + 1, len(values) - 1)
     return values[below] + (values[above] - values[below]) * (place - below)
-
-
-def _over(value: float, factor: float) -> float:
-    return value / factor if factor > 0 else value

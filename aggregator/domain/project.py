@@ -19,6 +19,8 @@ from aggregator.domain.slot import UNITS_PER_DAY
 from aggregator.domain.terms import Aggregation, Segment
 
 LOW, HIGH = 0.1, 0.9
+# Older days say nothing of those to come.
+DAYS_LOOKED_AT = 100
 Method = Literal["paths", "run-rate"]
 
 _SECONDS_PER_MINUTE = 60
@@ -212,7 +214,7 @@ def _usable(days: Sequence[Day], aggregations: set[Aggregation]) -> Sequence[Day
     unknown = (
         place for place in range(len(days), 0, -1) if any(getattr(days[place - 1], w) is None for w in wanted)
     )
-    found = days[next(unknown, 0) :]
+    found = days[next(unknown, 0) :][-DAYS_LOOKED_AT:]
     return found if len(found) >= HISTORY_DAYS_MIN else None
 
 
@@ -254,7 +256,8 @@ def _ranked(one: _Open, days: Sequence[Day], path: Path, unit: Unit) -> float:
     low, high = 0.0, max((values[-1] * factor for values, factor, _ in lists), default=0.0)
     if _at_least(lists, high) >= above:
         return high
-    while high - low > _CLOSE * high:
+    close = _CLOSE * high
+    while high - low > close:
         middle = (low + high) / 2
         if _at_least(lists, middle) >= above:
             low = middle

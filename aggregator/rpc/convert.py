@@ -164,6 +164,12 @@ def projection(row: ProjectionRow) -> billing_pb2.Projection:
         projected_cost=from_decimal(row.projected_cost),
         percent_of_commit=from_decimal(row.percent_of_commit),
         calculated_at=from_time(row.calculated_at),
+        low_quantity=from_decimal(row.low_quantity),
+        high_quantity=from_decimal(row.high_quantity),
+        low_cost=from_decimal(row.low_cost),
+        high_cost=from_decimal(row.high_cost),
+        method=row.method,
+        track_record=from_decimal(row.track_record),
     )
 
 

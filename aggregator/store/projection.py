@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 import sql
 from aggregator.domain.project import Measured, Projection
 from aggregator.domain.quantity import Unit
+from aggregator.domain.slot import slot_start
 from aggregator.domain.terms import Segment, Terms
 from aggregator.store.database import Connection, execute, fetch_all
 
@@ -25,10 +26,13 @@ class OpenReading:
     bucket_id: int
     period_start: datetime
     period_end: datetime
+    from_slot: int
     quantity: Decimal
     aggregation: str
     segments: Sequence[Mapping[str, Any]]
     currency: str
+    cutoff: datetime
+    rated_by: int
     currency_digits: int
     kind: str
     divisor: int
@@ -46,6 +50,17 @@ class OpenReading:
             precision=self.precision,
             slot_minutes=self.slot_minutes,
         )
+
+    @property
+    def as_of_slot(self) -> int:
+        """End of the last slot that it counts."""
+        return max(int(part["as_of_slot"]) for part in self.segments)
+
+    @property
+    def share(self) -> int:
+        """Per cent of the period that it counts, rounded down."""
+        passed = slot_start(self.as_of_slot) - self.period_start
+        return max(0, min(100, 100 * passed // (self.period_end - self.period_start)))
 
     def measured(self, terms: Mapping[int, Terms]) -> list[Measured]:
         """The parts, each under its terms."""
@@ -71,7 +86,7 @@ async def clients(conn: Connection) -> list[int]:
 
 
 async def open_readings(conn: Connection, client_id: int, *, now: datetime) -> list[OpenReading]:
-    """Readings of the client's buckets whose period contains ``now``."""
+    """Readings of the client's buckets whose period contains ``now``, those that were rated since they were projected."""
     return await fetch_all(conn, OpenReading, _Q["open_readings"], {"client_id": client_id, "now": now})
 
 
@@ -87,7 +102,7 @@ async def save(
     now: datetime,
     run_id: int,
 ) -> int:
-    """Writes the newest projection of each bucket; how many there were."""
+    """Writes the newest projection of each bucket, and remembers it for the track record; how many there were."""
     rows = [
         {
             "bucket_id": reading.bucket_id,
@@ -99,6 +114,13 @@ async def save(
             "currency": reading.currency,
             "projected_cost": str(projection.cost),
             "percent_of_commit": _text(projection.percent_of_commit),
+            "low_quantity": _text(projection.low_quantity),
+            "high_quantity": _text(projection.high_quantity),
+            "low_cost": _text(projection.low_cost),
+            "high_cost": _text(projection.high_cost),
+            "method": projection.method,
+            "rated_by": reading.rated_by,
+            "share": reading.share,
         }
         for reading, projection in projections
     ]

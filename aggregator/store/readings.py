@@ -86,7 +86,10 @@ class ReadingRow:
 
 @dataclass(frozen=True, slots=True)
 class ProjectionRow:
-    """The expected end of a bucket's open period; ``id`` is the bucket's."""
+    """The expected end of a bucket's open period; ``id`` is the bucket's.
+
+    ``track_record`` is the median error of earlier projections at the same share of their periods, None without any.
+    """
 
     id: int
     bucket_name: str
@@ -103,7 +106,13 @@ class ProjectionRow:
     currency: str
     projected_cost: Decimal
     percent_of_commit: Decimal | None
+    low_quantity: Decimal | None
+    high_quantity: Decimal | None
+    low_cost: Decimal | None
+    high_cost: Decimal | None
+    method: str
     calculated_at: datetime
+    track_record: Decimal | None
 
 
 async def list_readings(seen: Snapshot, paging: Paging, wanted: ReadingFilter) -> Page[ReadingRow]:

@@ -98,9 +98,38 @@ select (select count(*) from matching) as total,
 -- name: projection_rows
 select p.bucket_id as id, b.name as bucket_name, b.client_id, c.name as client_name, u.name as unit_type, u.symbol,
        u.kind, p.aggregation, p.period_start, p.period_end, p.current_quantity, p.projected_quantity, p.currency, p.projected_cost,
-       p.percent_of_commit, p.calculated_at
+       p.percent_of_commit, p.low_quantity, p.high_quantity, p.low_cost, p.high_cost, p.method, p.calculated_at,
+       t.median_error as track_record
 from projection p
 join bucket b on b.id = p.bucket_id
 join client c on c.id = b.client_id
 join unit_type u on u.id = b.unit_type_id
+cross join lateral (
+    -- The share of the period that it was made at.
+    select max(h.share) as share
+    from projection_history h
+    where h.bucket_id = p.bucket_id and h.period_start = p.period_start
+) s
+-- Of each of the last periods the projection nearest to that share, against what became of it.
+cross join lateral (
+    select round((percentile_cont(0.5) within group (order by error))::numeric, 2) as median_error
+    from (
+        select 100 * abs(h.projected_quantity - r.quantity) / r.quantity as error
+        from (
+            select quantity, period_start
+            from billing_reading
+            where bucket_id = p.bucket_id and period_end <= %(now)s and quantity > 0
+            order by period_start desc
+            limit 12
+        ) r
+        cross join lateral (
+            select projected_quantity
+            from projection_history h
+            where h.bucket_id = p.bucket_id and h.period_start = r.period_start
+              and h.share between s.share - 5 and s.share + 5
+            order by abs(h.share - s.share)
+            limit 1
+        ) h
+    ) earlier
+) t
 where p.bucket_id = any (%(ids)s::bigint[]) and p.period_start <= %(now)s::timestamptz and p.period_end > %(now)s
