@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from google.protobuf.message import Message
 
 from tests.tui import builders
 from tests.tui.commands import Command
@@ -17,89 +18,91 @@ def eur(amount: str) -> types_pb2.Money:
     return types_pb2.Money(currency="EUR", amount=amount)
 
 
+# One row of everything, with a name that would clear the screen.
+ANSWERS: dict[str, Message] = {
+    "GetOverUnder": analysis_pb2.OverUnder(
+        month="2026-10",
+        rows=[
+            analysis_pb2.OverUnderRow(
+                client_id=1,
+                client_name=ESCAPE,
+                unit_types="3 GiB, 2 vCPU",
+                status="over",
+                cost=eur("262.00"),
+                committed=eur("250.00"),
+                overage=eur("12.00"),
+                delta_units="3 GiB",
+                percent_unused="0",
+            ),
+            analysis_pb2.OverUnderRow(client_id=2, client_name="no commit", cost=eur("3.00")),
+        ],
+        overage=[eur("12.00")],
+        buffer=[eur("0.00")],
+        provisional=True,
+    ),
+    "GetTrend": analysis_pb2.Trend(
+        points=[analysis_pb2.TrendPoint(month="2026-10", overage=eur("12.00"), cost=eur("262.00"))]
+    ),
+    "ListRightSize": analysis_pb2.ListRightSizeReply(
+        rows=[
+            analysis_pb2.RightSize(
+                client_name=ESCAPE,
+                bucket_id=7,
+                commit="100",
+                best_commit="80.1250",
+                cost=eur("750.00"),
+                best_cost=eur("601.00"),
+                difference=eur("-149.00"),
+                readings=3,
+            )
+        ]
+    ),
+    "WhatIf": analysis_pb2.WhatIfReply(
+        rows=[
+            analysis_pb2.WhatIfRow(
+                bucket_id=7,
+                client_name=ESCAPE,
+                period_start=from_time(builders.MONTH_START),
+                quantity="80.1250",
+                before=eur("250.00"),
+                after=eur("201.00"),
+            )
+        ],
+        before=[eur("250.00")],
+        after=[eur("201.00")],
+        notes=["2 readings have no evidence"],
+    ),
+    "GetRevenue": analysis_pb2.Revenue(
+        points=[
+            analysis_pb2.RevenuePoint(
+                month="2026-10", revenue=eur("900.00"), clients=3, average_per_client=eur("300.00")
+            ),
+            analysis_pb2.RevenuePoint(month="2026-10", source_type=ESCAPE, revenue=eur("900.00")),
+        ]
+    ),
+    "ListLeakage": analysis_pb2.ListLeakageReply(
+        rows=[analysis_pb2.Leakage(age="30", client_name=ESCAPE, assets=4, money=eur("61.20"), unpriced=2)]
+    ),
+    "GetTrackRecord": analysis_pb2.TrackRecord(
+        points=[
+            analysis_pb2.TrackPoint(
+                period_start=from_time(builders.MONTH_START),
+                share=50,
+                projected="86.25",
+                became="84.00",
+                percent_error="2.68",
+                within_range=True,
+            )
+        ],
+        median_error="2.68",
+    ),
+}
+
+
 @pytest.fixture(autouse=True)
 def analysis(aggregator: Scripted) -> None:
-    """One row of everything, with a name that would clear the screen."""
-    aggregator.script.answers.update(
-        GetOverUnder=analysis_pb2.OverUnder(
-            month="2026-10",
-            rows=[
-                analysis_pb2.OverUnderRow(
-                    client_id=1,
-                    client_name=ESCAPE,
-                    unit_types="3 GiB, 2 vCPU",
-                    status="over",
-                    cost=eur("262.00"),
-                    committed=eur("250.00"),
-                    overage=eur("12.00"),
-                    delta_units="3 GiB",
-                    percent_unused="0",
-                ),
-                analysis_pb2.OverUnderRow(client_id=2, client_name="no commit", cost=eur("3.00")),
-            ],
-            overage=[eur("12.00")],
-            buffer=[eur("0.00")],
-            provisional=True,
-        ),
-        GetTrend=analysis_pb2.Trend(
-            points=[analysis_pb2.TrendPoint(month="2026-10", overage=eur("12.00"), cost=eur("262.00"))]
-        ),
-        ListRightSize=analysis_pb2.ListRightSizeReply(
-            rows=[
-                analysis_pb2.RightSize(
-                    client_name=ESCAPE,
-                    bucket_id=7,
-                    commit="100",
-                    best_commit="80.1250",
-                    cost=eur("750.00"),
-                    best_cost=eur("601.00"),
-                    difference=eur("-149.00"),
-                    readings=3,
-                )
-            ]
-        ),
-        WhatIf=analysis_pb2.WhatIfReply(
-            rows=[
-                analysis_pb2.WhatIfRow(
-                    bucket_id=7,
-                    client_name=ESCAPE,
-                    period_start=from_time(builders.MONTH_START),
-                    quantity="80.1250",
-                    before=eur("250.00"),
-                    after=eur("201.00"),
-                )
-            ],
-            before=[eur("250.00")],
-            after=[eur("201.00")],
-            notes=["2 readings have no evidence"],
-        ),
-        GetRevenue=analysis_pb2.Revenue(
-            points=[
-                analysis_pb2.RevenuePoint(
-                    month="2026-10", revenue=eur("900.00"), clients=3, average_per_client=eur("300.00")
-                ),
-                analysis_pb2.RevenuePoint(month="2026-10", source_type=ESCAPE, revenue=eur("900.00")),
-            ]
-        ),
-        ListLeakage=analysis_pb2.ListLeakageReply(
-            rows=[
-                analysis_pb2.Leakage(age="30", client_name=ESCAPE, assets=4, money=eur("61.20"), unpriced=2)
-            ]
-        ),
-        GetTrackRecord=analysis_pb2.TrackRecord(
-            points=[
-                analysis_pb2.TrackPoint(
-                    period_start=from_time(builders.MONTH_START),
-                    share=50,
-                    projected="86.25",
-                    became="84.00",
-                    percent_error="2.68",
-                    within_range=True,
-                )
-            ],
-            median_error="2.68",
-        ),
-    )
+    """The aggregator knows them."""
+    aggregator.script.answers.update(ANSWERS)
 
 
 PLACES = (
