@@ -16,7 +16,6 @@ from aggregator.store import rules
 from aggregator.store.database import Connection, execute, fetch_all, fetch_value
 
 _Q = sql.queries("binding")
-_R = sql.queries("rules")
 _T = TypeVar("_T")
 
 ROWS_PER_STATEMENT_MAX = 10_000
@@ -204,7 +203,7 @@ async def decide_by_hand(conn: Connection, assets: Sequence[int]) -> None:
 
 async def flag(conn: Connection, assets: Iterable[int]) -> int:
     """These are to be worked out again; call while holding the rules."""
-    return await execute(conn, _R["flag"], {"assets": list(assets)})
+    return await execute(conn, _Q["flag"], {"assets": list(assets)})
 
 
 async def flag_assets_of_client(conn: Connection, client_id: int) -> int:

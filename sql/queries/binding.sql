@@ -137,6 +137,13 @@ update asset
 set assigned_by_hand = true, acknowledged_at = coalesce(acknowledged_at, clock_timestamp())
 where id = any(%(assets)s::bigint[])
 
+-- name: flag
+-- In order, so that two do not wait for one another.
+with concerned as (
+    select id from asset where id = any(%(assets)s::bigint[]) order by id for no key update
+)
+update asset set rebind = true from concerned where asset.id = concerned.id
+
 -- name: flag_assets_of_client
 with concerned as (
     select id

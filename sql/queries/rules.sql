@@ -80,10 +80,3 @@ from assignment as x
 join client as c on c.id = x.client_id
 where x.rule_id = %(rule_id)s and x.to_slot > c.finalised_slot
 order by 1
-
--- name: flag
--- In order, so that two do not wait for one another.
-with concerned as (
-    select id from asset where id = any(%(assets)s::bigint[]) order by id for no key update
-)
-update asset set rebind = true from concerned where asset.id = concerned.id
