@@ -37,11 +37,10 @@ class ExpectedCost:
 
 @dataclass(frozen=True, slots=True)
 class BilledCost:
-    """What all periods with one end cost, of the clients in one zone; ``provisional`` unless all are finalised."""
+    """What all periods of one reporting month cost; ``provisional`` unless all are finalised."""
 
-    time_zone: str
+    month: date
     currency: str
-    period_end: datetime
     cost: Decimal
     provisional: bool
 
@@ -130,18 +129,12 @@ def revenue(billed: Iterable[BilledCost], *, now: datetime) -> list[MonthRevenue
     """
     newest = current_month(now)
     months = [months_back(newest, back) for back in reversed(range(MONTHS_SHOWN))]
-    sums: defaultdict[tuple[date, str], Decimal] = defaultdict(Decimal)
-    provisional: set[tuple[date, str]] = set()
-    for cost in billed:
-        month = reporting_month(cost.period_end, time_zone=cost.time_zone)
-        sums[month, cost.currency] += cost.cost
-        if cost.provisional:
-            provisional.add((month, cost.currency))
-    first = {currency: min(m for m, c in sums if c == currency) for _, currency in sums}
+    of = {(one.month, one.currency): one for one in billed}
+    first = {currency: min(m for m, c in of if c == currency) for _, currency in of}
     return [
-        MonthRevenue(
-            month, currency, sums.get((month, currency), Decimal(0)), (month, currency) in provisional
-        )
+        MonthRevenue(month, currency, one.cost, one.provisional)
+        if (one := of.get((month, currency)))
+        else MonthRevenue(month, currency, Decimal(0), provisional=False)
         for month in months
         for currency in sorted(first)
         if month >= first[currency]

@@ -1,6 +1,6 @@
 """Between comparisons and messages, field by field."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from aggregator.actions.given_change import GivenChange
@@ -8,13 +8,13 @@ from aggregator.domain.leakage import Leak
 from aggregator.domain.over_under import MonthCommits, in_words, percent_unused
 from aggregator.domain.quantity import quantity_symbol
 from aggregator.domain.rate import percent
-from aggregator.domain.revenue import RevenuePoint
+from aggregator.domain.revenue import ALL, Revenue, RevenuePoint
 from aggregator.domain.right_size import Best
 from aggregator.domain.what_if import RatedReading
 from aggregator.rpc.convert_insight import money
 from aggregator.store.analysis import OverUnderRow
 from aggregator.store.repricing import Names, SizedBucket
-from ullage.v1 import agreements_pb2, analysis_pb2, types_pb2
+from ullage.v1 import agreements_pb2, analysis_pb2, insight_pb2, types_pb2
 from ullage.wire import from_decimal, from_time
 
 
@@ -121,6 +121,33 @@ def what_if_row(reading: RatedReading, after: Decimal, names: Names) -> analysis
         before=money(reading.currency, reading.cost),
         after=money(reading.currency, after),
     )
+
+
+def client_status(counts: Mapping[str, int]) -> insight_pb2.ClientStatus:
+    """By status; those without a commit have an empty one."""
+    return insight_pb2.ClientStatus(
+        over=counts.get("over", 0),
+        under=counts.get("under", 0),
+        mixed=counts.get("mixed", 0),
+        even=counts.get("even", 0),
+        none=counts.get("", 0),
+    )
+
+
+def by_source(month: Sequence[Revenue]) -> list[insight_pb2.SourceRevenue]:
+    """Of one month: most revenue of each currency first."""
+    rows = [one for one in month if one.source_type != ALL]
+    return [
+        insight_pb2.SourceRevenue(
+            source_type=one.source_type, revenue=money(one.currency, one.revenue), provisional=one.provisional
+        )
+        for one in sorted(rows, key=lambda one: (one.currency, -one.revenue, one.source_type))
+    ]
+
+
+def averages(month: Sequence[Revenue]) -> list[types_pb2.Money]:
+    """What a client paid on average in one month, in each currency."""
+    return moneys({one.currency: one.average for one in month if one.source_type == ALL})
 
 
 def given_change(request: analysis_pb2.WhatIfRequest) -> GivenChange:

@@ -5,13 +5,13 @@ from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
 
 from aggregator.domain import insight as figures
-from aggregator.rpc import convert_insight
+from aggregator.rpc import convert_analysis, convert_insight
 from aggregator.rpc.admin import read_health
 from aggregator.rpc.changes import Changes
 from aggregator.rpc.scope import client_of_caller
 from aggregator.rpc.server import Context
 from aggregator.rpc.timetable import Timetable
-from aggregator.store import assets, buckets, clients, insight
+from aggregator.store import analysis, assets, buckets, clients, insight
 from aggregator.store.buckets import BucketFilter
 from aggregator.store.database import Database
 from aggregator.store.paging import Paging
@@ -85,7 +85,8 @@ async def _money(seen: Snapshot) -> insight_pb2.Dashboard:
     month = figures.current_month(seen.now)
     expected = figures.this_month(await insight.expected(seen, since=figures.ends_since(month)), now=seen.now)
     first = figures.months_back(month, figures.MONTHS_SHOWN - 1)
-    revenue = figures.revenue(await insight.billed(seen, since=figures.ends_since(first)), now=seen.now)
+    revenue = figures.revenue(await insight.billed(seen, first=first), now=seen.now)
+    last_month = await analysis.revenue(seen, figures.months_back(month, 1), month)
     return insight_pb2.Dashboard(
         projected_revenue=[
             convert_insight.money(currency, cost) for currency, cost in figures.by_currency(expected).items()
@@ -97,4 +98,7 @@ async def _money(seen: Snapshot) -> insight_pb2.Dashboard:
         top_clients=[convert_insight.top_client(top) for top in figures.top_clients(expected)],
         revenue=[convert_insight.month_revenue(m) for m in revenue],
         new_overages=[convert_insight.new_overage(row) for row in await insight.new_overages(seen)],
+        status_last_period=convert_analysis.client_status(await analysis.status_last_period(seen)),
+        revenue_by_source=convert_analysis.by_source(last_month),
+        average_per_client=convert_analysis.averages(last_month),
     )

@@ -35,7 +35,7 @@ class OverUnderRow:
     """What a client, bucket or unit type came to in a month, in one currency; ids 0 where the row is of none.
 
     Of buckets not all rows are read: ``total`` is how many there are, ``all_overage`` and ``all_buffer`` are of all in the
-    currency. The lists have a member for each kind of unit. Money and units are of buckets with a commit, all but the ``cost``.
+    currency. The lists have a member for each kind of unit. Money and units are of buckets with a commit, but not ``cost``.
     """
 
     client_id: int

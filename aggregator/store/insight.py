@@ -1,11 +1,11 @@
 """Sums over many buckets for the dashboard."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 import sql
-from aggregator.domain.insight import BilledCost, ExpectedCost
+from aggregator.domain.insight import BilledCost, ExpectedCost, ends_since
 from aggregator.store.database import fetch_all
 from aggregator.store.snapshot import Snapshot
 
@@ -30,9 +30,10 @@ async def expected(seen: Snapshot, *, since: datetime) -> list[ExpectedCost]:
     return await fetch_all(seen.conn, ExpectedCost, _Q["expected"], {"now": seen.now, "since": since})
 
 
-async def billed(seen: Snapshot, *, since: datetime) -> list[BilledCost]:
-    """What all periods with an end after ``since`` cost so far."""
-    return await fetch_all(seen.conn, BilledCost, _Q["revenue"], {"since": since})
+async def billed(seen: Snapshot, *, first: date) -> list[BilledCost]:
+    """What the periods of the months from ``first`` on cost so far, with adjustments."""
+    params = {"first": first, "since": ends_since(first)}
+    return await fetch_all(seen.conn, BilledCost, _Q["revenue"], params)
 
 
 async def new_overages(seen: Snapshot) -> list[NewOverage]:

@@ -19,13 +19,21 @@ join client c on c.id = b.client_id
 group by b.client_id, c.name, c.time_zone, f.currency, f.period_end
 
 -- name: revenue
--- What periods that end after `since` cost so far.
-select c.time_zone, r.currency, r.period_end, sum(r.cost) as cost, bool_or(r.finalised_at is null) as provisional
-from billing_reading r
-join bucket b on b.id = r.bucket_id
-join client c on c.id = b.client_id
-where r.period_end > %(since)s::timestamptz
-group by c.time_zone, r.currency, r.period_end
+-- What periods cost that count for the months from `first` on, with the adjustments that stand in them.
+select f.month, f.currency, sum(f.cost) as cost, bool_or(f.provisional) as provisional
+from (
+    select p.month, p.currency, sum(p.cost) as cost, bool_or(p.provisional) as provisional
+    from billed_period p
+    where p.month >= %(first)s
+    group by p.month, p.currency
+    union all
+    select m.month, a.currency, a.amount, a.finalised_at is null
+    from adjustment a
+    join bucket b on b.id = a.bucket_id
+    cross join lateral (select reporting_month(b.client_id, a.in_end) as month) m
+    where a.in_end > %(since)s::timestamptz and m.month >= %(first)s
+) f
+group by f.month, f.currency
 
 -- name: new_overages
 -- Projected above the commit, and not above it in the period before, which had a commit too. Worst first.

@@ -46,9 +46,7 @@ def expected(
 def billed(
     cost: str, month: int, *, currency: str = "EUR", provisional: bool = False, year: int = 2026
 ) -> BilledCost:
-    following = months_back(date(year, month, 1), -1)
-    end = datetime(following.year, following.month, 1, tzinfo=UTC)
-    return BilledCost("UTC", currency, end, Decimal(cost), provisional)
+    return BilledCost(date(year, month, 1), currency, Decimal(cost), provisional)
 
 
 def test_a_period_counts_for_the_month_of_its_last_local_day() -> None:
