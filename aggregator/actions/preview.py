@@ -22,6 +22,7 @@ from aggregator.domain.preview import (
     scaled,
     share,
     to_confirm,
+    within_commits,
 )
 from aggregator.domain.slot import OPEN_SLOT
 from aggregator.errors import Conflict
@@ -208,7 +209,7 @@ def _readings(series_id: int, spans: Iterable[tuple[int, int, int]], prices: _Pr
 async def _notes(
     conn: Connection, series: Mapping[int, Moved], prices: _Prices, *, now: datetime
 ) -> list[str]:
-    """How what moves within a period is divided."""
+    """How what moves within a period is divided, and what the money leaves out."""
     divided = set()
     for key, one in series.items():
         for span in one.got if one.lost else ():
@@ -218,7 +219,9 @@ async def _notes(
             ends = [OPEN_SLOT, *(window.to_slot for window in windows[1:])]
             if any(w.from_slot < span[1] < end for w, end in zip(windows, ends, strict=False)):
                 divided.add(span[0])
-    if not divided:
-        return []
-    buckets = await names.buckets(conn, divided, now=now)
-    return divides(one.aggregation for one in buckets.values() if one.aggregation)
+    concerned = {span[0] for one in series.values() for span in (*one.lost, *one.got)}
+    buckets = await names.buckets(conn, concerned, now=now) if concerned else {}
+    return [
+        *divides(one.aggregation for key, one in buckets.items() if key in divided and one.aggregation),
+        *within_commits(one.name for one in buckets.values() if one.commit),
+    ]

@@ -16,6 +16,7 @@ from aggregator.domain.bind import Asset, Plan, World
 from aggregator.domain.decide import paused
 from aggregator.domain.match import Condition, Filter
 from aggregator.domain.preview import LINES_MAX, Preview, PreviewLine, scaled, to_confirm
+from aggregator.domain.slot import slot_of
 from aggregator.domain.suppress import REASON_CHARACTERS_MAX, SUPPRESSIONS_MAX
 from aggregator.errors import Conflict, Invalid, NotFound
 from aggregator.store import asset_acts, binding, rules, suppressions
@@ -124,14 +125,15 @@ async def _end_bindings(
 async def _preview(conn: Connection, assets: Sequence[int], *, now: datetime) -> Preview:
     """What these assets used in their open periods, as what would be missing."""
     looked_at = assets[:: max(1, -(-len(assets) // ASSETS_LOOKED_AT_MAX))]
-    named = await suppressions.series_of(conn, looked_at)
+    named = await suppressions.series_of(conn, looked_at, slot=slot_of(now))
     worth = await estimate(conn, [one.series_id for one in named], now=now)
     money: defaultdict[str, Decimal] = defaultdict(Decimal)
     of_asset: defaultdict[tuple[int, str], Decimal] = defaultdict(Decimal)
     names = {one.asset_id: one for one in named}
     for one in named:
         found = worth.get(one.series_id)
-        if found is not None and found.money is not None and found.currency is not None:
+        # What no bucket counts is not billed either.
+        if one.bound and found is not None and found.money is not None and found.currency is not None:
             money[found.currency] -= found.money
             of_asset[one.asset_id, found.currency] -= found.money
     lines = [
@@ -157,7 +159,9 @@ async def _preview(conn: Connection, assets: Sequence[int], *, now: datetime) ->
         series=len(named),
         readings=sum(one.readings for one in worth.values()),
         money=dict(money),
-        unpriced=sum(one.money is None for one in worth.values()),
+        unpriced=sum(
+            one.bound and one.series_id in worth and worth[one.series_id].money is None for one in named
+        ),
         lines=lines[:LINES_MAX],
         lines_total=len(lines),
         notes=[

@@ -11,6 +11,8 @@ from fractions import Fraction
 from aggregator.domain.bind import Change
 
 LINES_MAX = 100
+# Buckets named in one sentence.
+NAMED_MAX = 5
 # An act on more than this share of all assets (and on more than a few) is done only when somebody named their number.
 CONFIRM_ABOVE_PER_CENT = 10
 CONFIRM_ABOVE_ASSETS = 20
@@ -121,6 +123,18 @@ def divides(aggregations: Iterable[str]) -> list[str]:
     if "last" in named:
         notes.append("A move within a period: under last only the bucket that has it at the end counts it.")
     return notes
+
+
+def within_commits(buckets: Iterable[str]) -> list[str]:
+    """That what lies below a commit is paid for anyway, in a sentence; money of dry runs is by unit."""
+    named = sorted(set(buckets))
+    if not named:
+        return []
+    more = f" and {len(named) - NAMED_MAX} more" if len(named) > NAMED_MAX else ""
+    return [
+        f"Money is estimated by unit; up to its commit a bucket costs the same, used or not: "
+        f"{', '.join(named[:NAMED_MAX])}{more}."
+    ]
 
 
 def scaled(preview: Preview, *, of: int, looked_at: int) -> Preview:

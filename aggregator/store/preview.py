@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 import sql
 from aggregator.store.database import Connection, fetch_all, fetch_value
@@ -22,12 +23,13 @@ class SeriesName:
 
 @dataclass(frozen=True, slots=True)
 class BucketName:
-    """``aggregation``: as the terms in force say; None without terms."""
+    """``aggregation``: as the terms in force say; None without terms. ``commit`` 0: none."""
 
     id: int
     name: str
     client_id: int
     aggregation: str | None
+    commit: Decimal
 
 
 @dataclass(frozen=True, slots=True)

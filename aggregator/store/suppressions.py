@@ -37,6 +37,7 @@ class NamedSeries:
     asset_id: int
     asset_name: str
     client_name: str
+    bound: bool
 
 
 async def suppressions(conn: Connection, *, ended: bool) -> list[SuppressionRow]:
@@ -74,6 +75,6 @@ async def end(conn: Connection, suppression_id: int) -> bool:
     return await fetch_value(conn, _Q["end"], {"id": suppression_id}) is not None
 
 
-async def series_of(conn: Connection, assets: Sequence[int]) -> list[NamedSeries]:
-    """All series of these assets."""
-    return await fetch_all(conn, NamedSeries, _Q["series_of"], {"assets": list(assets)})
+async def series_of(conn: Connection, assets: Sequence[int], *, slot: int) -> list[NamedSeries]:
+    """All series of these assets; ``bound`` in the slot."""
+    return await fetch_all(conn, NamedSeries, _Q["series_of"], {"assets": list(assets), "slot": slot})

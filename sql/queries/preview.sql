@@ -14,16 +14,16 @@ select id, name from asset where id = any(%(assets)s::bigint[])
 select id, name from client where id = any(%(clients)s::bigint[])
 
 -- name: bucket_names
--- With the aggregation of the terms in force now, or else the ones that come next to them; null: it has none.
-select b.id, b.name, b.client_id,
-       (
-           select t.aggregation
-           from bucket_terms as t
-           where t.bucket_id = b.id
-           order by t.starts_on <= %(now)s::timestamptz::date desc, abs(t.starts_on - %(now)s::timestamptz::date)
-           limit 1
-       ) as aggregation
+-- With aggregation and commit of the terms in force now, or else the ones that come next to them; null: it has none.
+select b.id, b.name, b.client_id, held.aggregation, coalesce(held.commit, 0) as commit
 from bucket as b
+left join lateral (
+    select t.aggregation, t.commit
+    from bucket_terms as t
+    where t.bucket_id = b.id
+    order by t.starts_on <= %(now)s::timestamptz::date desc, abs(t.starts_on - %(now)s::timestamptz::date)
+    limit 1
+) as held on true
 where b.id = any(%(buckets)s::bigint[])
 
 -- name: now

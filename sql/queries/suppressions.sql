@@ -43,8 +43,12 @@ where id = %(id)s
 returning id
 
 -- name: series_of
--- The series of these assets, with whose they are in the newest assignment.
-select s.id as series_id, a.id as asset_id, a.name as asset_name, coalesce(owner.name, '') as client_name
+-- The series of these assets, with whose they are in the newest assignment, and whether a bucket counts them now.
+select s.id as series_id, a.id as asset_id, a.name as asset_name, coalesce(owner.name, '') as client_name,
+       exists (
+           select from binding b
+           where b.series_id = s.id and b.from_slot <= %(slot)s::integer and b.to_slot > %(slot)s
+       ) as bound
 from asset a
 join series s on s.asset_id = a.id
 left join lateral (

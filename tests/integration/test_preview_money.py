@@ -33,6 +33,7 @@ async def unassigned(dsn: str, estate: Estate) -> tuple[dict[str, Decimal], int]
     async with opened(dsn) as db:
         done = await assign_assets(db, asset_ids=[estate.asset], client_id=0, dry_run=True, now=NOON)
     assert done.preview is not None
+    assert any("up to its commit" in note and note.endswith("ram.") for note in done.preview.notes)
     return dict(done.preview.money), done.preview.readings
 
 

@@ -56,6 +56,21 @@ async def test_a_dry_run_says_what_would_vanish_and_saves_nothing(dsn: str, conn
     assert await bindings(conn, series) == [(bucket, FIRST, OPEN_SLOT)]
 
 
+async def test_what_no_bucket_counts_costs_nothing_when_it_is_dropped(dsn: str, conn: Conn) -> None:
+    series, _ = await bound(conn, "tmp-1")
+    await conn.execute(
+        "insert into series_usage (series_id, month, total, high, last, last_slot, slots, readings)"
+        " values (%s, '2026-11-01', %s, 1, 1, %s, 120, 7200)",
+        [series, 7200 * 2**30, slot_of(NOON)],
+    )
+    await conn.execute("delete from binding")
+    await conn.commit()
+    async with opened(dsn) as db:
+        done = await create_suppression(db, condition=TEMPORARY, reason="builds", dry_run=True, now=NOON)
+    assert (done.preview.readings, done.preview.money, done.preview.unpriced) == (7200, {}, 0)
+    assert [line.money for line in done.preview.lines] == [None]
+
+
 async def test_bindings_of_matches_end_now_and_open_again_when_it_ends(dsn: str, conn: Conn) -> None:
     series, bucket = await bound(conn, "tmp-1")
     other, elsewhere = await bound(conn, "web-1")

@@ -96,3 +96,25 @@ async def test_a_job_that_is_not_there_is_refused(ullage: Command) -> None:
     done = await ullage("jobs", "run", "nonsense")
     assert (done.code, done.out) == (1, "")
     assert "there is no job nonsense" in done.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("assets", "show", "9" * 20),
+        ("audit", "undo", "9" * 20),
+        ("clients", "edit", "1", "--close-after", "99999999999"),
+        ("assignment-rules", "edit", "1", "--priority", "-99999999999"),
+    ],
+)
+async def test_a_number_that_no_message_can_carry_is_a_wrong_value(
+    ullage: Command, arguments: tuple[str, ...]
+) -> None:
+    done = await ullage(*arguments)
+    assert done.code == 2
+    assert "is too large" in done.err
+
+
+async def test_a_name_of_many_digits_is_no_id(ullage: Command) -> None:
+    done = await ullage("clients", "show", "9" * 20)
+    assert (done.code, "There is no client" in done.err) == (1, True)

@@ -18,6 +18,7 @@ from tui.cli.outcome import ask
 from tui.cli.output import Row, to_json, write, write_facts
 from tui.cli.secret import out_option, safe
 from tui.cli.session import run, say
+from tui.cli.values import Whole
 from tui.client import Aggregator, Page
 from tui.format import moment, plural, stamp
 from ullage.v1 import agents_pb2
@@ -239,7 +240,7 @@ def list_tokens(everything: bool, limit: int | None, form: str) -> None:
 
 
 @token.command("revoke")
-@click.argument("token_id", metavar="ID", type=click.IntRange(min=1))
+@click.argument("token_id", metavar="ID", type=Whole(1))
 @form_option
 def revoke_token(token_id: int, form: str) -> None:
     """Makes a token useless.

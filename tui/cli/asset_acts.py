@@ -9,7 +9,7 @@ from tui.cli.options import confirm_option, dry_run_option, form_option, yes_opt
 from tui.cli.outcome import acted, ask
 from tui.cli.selection import Chosen, asset_choice
 from tui.cli.session import run
-from tui.cli.values import parse_moment
+from tui.cli.values import Whole, parse_moment
 from tui.client import Aggregator
 from ullage.v1 import asset_acts_pb2, inventory_pb2
 
@@ -340,9 +340,9 @@ def unbind_assets(
 
 
 @assets.command("merge")
-@click.argument("asset_id", metavar="ID", type=click.IntRange(min=1))
+@click.argument("asset_id", metavar="ID", type=Whole(1))
 @click.option(
-    "--into", "into_id", metavar="ID", type=click.IntRange(min=1), required=True, help="What stays."
+    "--into", "into_id", metavar="ID", type=Whole(1), required=True, help="What stays."
 )
 @dry_run_option
 @yes_option

@@ -8,6 +8,7 @@ from tui.cli.options import descending_option, form_option, limit_option, sort_o
 from tui.cli.output import Row, write, write_facts, write_object
 from tui.cli.selection import AssetFilters, asset_filters
 from tui.cli.session import run, say
+from tui.cli.values import Whole
 from tui.client import Aggregator
 from tui.format import decimal, moment, stamp
 from ullage.v1 import inventory_pb2
@@ -51,7 +52,7 @@ def list_assets(*, filters: AssetFilters, sort: str, descending: bool, limit: in
 
 
 @assets.command("show")
-@click.argument("asset_id", metavar="ID", type=click.IntRange(min=1))
+@click.argument("asset_id", metavar="ID", type=Whole(1))
 @form_option
 def show_asset(asset_id: int, form: str) -> None:
     """One asset: its series, what bills them, whose it was, who reported it.
@@ -71,7 +72,7 @@ def show_asset(asset_id: int, form: str) -> None:
 
 
 @assets.command("usage")
-@click.argument("asset_id", metavar="ID", type=click.IntRange(min=1))
+@click.argument("asset_id", metavar="ID", type=Whole(1))
 @click.option("--days", type=click.IntRange(1, 31), default=30, show_default=True, help="Days back from now.")
 @form_option
 def show_usage(asset_id: int, days: int, form: str) -> None:

@@ -8,7 +8,7 @@ from tui.cli.options import dry_run_option, form_option, yes_option
 from tui.cli.outcome import ask
 from tui.cli.output import Row, to_table, write, write_object
 from tui.cli.session import run, say
-from tui.cli.values import parse_moment
+from tui.cli.values import Whole, parse_moment
 from tui.client import Aggregator, Page
 from tui.failures import sentence
 from tui.format import moment, plural
@@ -51,7 +51,7 @@ def audit() -> None:
 @click.option("--until", type=parse_moment, metavar="MOMENT", help="Only before then.")
 @click.option(
     "--limit",
-    type=click.IntRange(min=0),
+    type=Whole(0),
     default=LIMIT_DEFAULT,
     show_default=True,
     help="Stop after so many; 0: all of them.",
@@ -99,7 +99,7 @@ async def _entries(aggregator: Aggregator, limit: int | None, **filters: object)
 
 
 @audit.command("show")
-@click.argument("group", type=click.IntRange(min=1))
+@click.argument("group", type=Whole(1))
 @form_option
 def show_audit(group: int, form: str) -> None:
     """All that one act changed, with old and new values. GROUP is the group's id, as the list shows it.
@@ -114,7 +114,7 @@ def show_audit(group: int, form: str) -> None:
 
 
 @audit.command("undo")
-@click.argument("group", type=click.IntRange(min=1))
+@click.argument("group", type=Whole(1))
 @dry_run_option
 @yes_option
 @form_option

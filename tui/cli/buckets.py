@@ -23,7 +23,7 @@ from tui.cli.outcome import acted, consequences, write_preview
 from tui.cli.output import write, write_facts
 from tui.cli.session import run
 from tui.cli.terms import read_terms, terms_options, terms_rows
-from tui.cli.values import FILTER_HELP, parse_day, parse_filter
+from tui.cli.values import FILTER_HELP, Whole, parse_day, parse_filter
 from tui.client import Aggregator, Page
 from ullage.v1 import agreements_pb2, asset_acts_pb2, inventory_pb2, types_pb2
 
@@ -145,7 +145,7 @@ def show_bucket(bucket: str, form: str) -> None:
 )
 @terms_options(required=True)
 @click.option(
-    "--priority", type=int, default=0, show_default=True, help="The higher wins where two buckets match."
+    "--priority", type=Whole(bits=32), default=0, show_default=True, help="The higher wins where two buckets match."
 )
 @_filters
 @dry_run_option
@@ -201,7 +201,7 @@ def updated(
 @buckets.command("edit")
 @click.argument("bucket")
 @click.option("--name", metavar="TEXT", help="Its new name.")
-@click.option("--priority", type=int, help="The higher wins where two buckets match.")
+@click.option("--priority", type=Whole(bits=32), help="The higher wins where two buckets match.")
 @_filters
 @click.option("--no-filter", is_flag=True, help="Remove all filters: every asset of the client of its type.")
 @dry_run_option

@@ -19,7 +19,7 @@ from tui.cli.options import (
 from tui.cli.outcome import ask, consequences, write_preview
 from tui.cli.output import write, write_facts
 from tui.cli.session import run, say
-from tui.cli.values import parse_day
+from tui.cli.values import Whole, parse_day
 from tui.client import Aggregator, Page
 from ullage.v1 import client_acts_pb2, inventory_pb2
 
@@ -103,7 +103,7 @@ def show_client(client: str, form: str) -> None:
 )
 @click.option(
     "--close-after",
-    type=click.IntRange(min=0),
+    type=Whole(0, bits=32),
     metavar="DAYS",
     help="Finalise so many days after a period's end whatever is open. Without it: wait.",
 )
@@ -145,7 +145,7 @@ def create_client(
 @click.option("--contact", metavar="TEXT", help="Whom to ask.")
 @click.option(
     "--close-after",
-    type=click.IntRange(min=0),
+    type=Whole(0, bits=32),
     metavar="DAYS",
     help="Finalise so many days after a period's end whatever is open.",
 )
@@ -245,7 +245,7 @@ def disable_client(client: str, on: str | None, dry_run: bool, form: str) -> Non
 
 
 @clients.command("erase")
-@click.argument("client_number", metavar="ID", type=click.IntRange(min=1))
+@click.argument("client_number", metavar="ID", type=Whole(1))
 @click.option("--name", required=True, metavar="NAME", help="Its name, as a check that this one is meant.")
 @yes_option
 @form_option

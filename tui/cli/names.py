@@ -6,10 +6,12 @@ from tui.client import PAGE_ROWS_MAX, Aggregator, Page
 from tui.failures import CallFailed, Kind
 from ullage.v1 import agents_pb2, inventory_pb2
 
+ID_DIGITS_MAX = 18
+
 
 def is_id(named: str) -> bool:
-    """Whether it is meant as an id."""
-    return named.isascii() and named.isdigit()
+    """Whether it is meant as an id, and one that a message can carry; of more digits it can only be a name."""
+    return named.isascii() and named.isdigit() and len(named) <= ID_DIGITS_MAX
 
 
 async def client_id(aggregator: Aggregator, named: str) -> int:

@@ -3,6 +3,7 @@
 import click
 
 from tui.cli.output import FORMATS
+from tui.cli.values import Whole
 
 form_option = click.option(
     "--format",
@@ -14,7 +15,7 @@ form_option = click.option(
 )
 limit_option = click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=Whole(1, bits=32),
     help="Stop after so many rows and say how many there are. Without it: all of them.",
 )
 sort_option = click.option("--sort", default="", metavar="FIELD", help="Order by this column.")
@@ -35,7 +36,7 @@ dry_run_option = click.option(
 confirm_option = click.option(
     "--confirm",
     "confirmed",
-    type=click.IntRange(min=0),
+    type=Whole(0, bits=32),
     default=0,
     metavar="N",
     help="Needed where more than a tenth of all assets is concerned: their number, as the dry run says it.",

@@ -8,7 +8,7 @@ from tui.cli.options import confirm_option, dry_run_option, form_option, limit_o
 from tui.cli.outcome import consequences, write_preview
 from tui.cli.output import Row, write
 from tui.cli.session import run, say
-from tui.cli.values import FILTER_HELP, filter_words, parse_filter
+from tui.cli.values import FILTER_HELP, Whole, filter_words, parse_filter
 from tui.client import Aggregator
 from tui.failures import CallFailed, Kind
 from ullage.v1 import inventory_pb2, types_pb2
@@ -51,7 +51,7 @@ def list_assignment_rules(limit: int | None, form: str) -> None:
 @assignment_rules.command("create")
 @click.option("--client", required=True, metavar="CLIENT", help="Who gets the assets: id or name.")
 @click.option(
-    "--priority", type=int, default=0, show_default=True, help="The higher wins, then the older rule."
+    "--priority", type=Whole(bits=32), default=0, show_default=True, help="The higher wins, then the older rule."
 )
 @click.option("--filter", "filtered", type=parse_filter, metavar="FILTER", required=True, help=FILTER_HELP)
 @confirm_option
@@ -79,8 +79,8 @@ def create_assignment_rule(
 
 
 @assignment_rules.command("edit")
-@click.argument("rule_id", metavar="ID", type=click.IntRange(min=1))
-@click.option("--priority", type=int, help="The higher wins, then the older rule.")
+@click.argument("rule_id", metavar="ID", type=Whole(1))
+@click.option("--priority", type=Whole(bits=32), help="The higher wins, then the older rule.")
 @click.option("--filter", "filtered", type=parse_filter, metavar="FILTER", help=FILTER_HELP)
 @dry_run_option
 @confirm_option
@@ -128,7 +128,7 @@ def edit_assignment_rule(
 
 
 @assignment_rules.command("delete")
-@click.argument("rule_id", metavar="ID", type=click.IntRange(min=1))
+@click.argument("rule_id", metavar="ID", type=Whole(1))
 @dry_run_option
 @confirm_option
 @form_option

@@ -7,7 +7,7 @@ from tui.cli.options import confirm_option, dry_run_option, form_option, limit_o
 from tui.cli.outcome import consequences, write_preview
 from tui.cli.output import Row, write
 from tui.cli.session import run, say
-from tui.cli.values import OPERATORS, operator_words
+from tui.cli.values import OPERATORS, Whole, operator_words
 from tui.format import moment
 from ullage.v1 import inventory_pb2, types_pb2
 
@@ -104,7 +104,7 @@ def add_suppression(
 
 
 @suppressions.command("end")
-@click.argument("suppression_id", metavar="ID", type=click.IntRange(min=1))
+@click.argument("suppression_id", metavar="ID", type=Whole(1))
 @form_option
 def end_suppression(suppression_id: int, form: str) -> None:
     """Lets matching assets in again from their next batch on. What was dropped is gone.

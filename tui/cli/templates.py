@@ -13,7 +13,7 @@ from tui.cli.outcome import ask, consequences, write_preview
 from tui.cli.output import write
 from tui.cli.session import run, say
 from tui.cli.unit_types import TEMPLATE_COLUMNS, template_row, unit_types
-from tui.cli.values import FILTER_HELP, parse_aggregation, parse_amount, parse_filter
+from tui.cli.values import FILTER_HELP, Whole, parse_aggregation, parse_amount, parse_filter
 from tui.client import Aggregator
 from tui.failures import CallFailed, Kind
 from ullage.v1 import inventory_pb2, types_pb2, unit_types_pb2
@@ -151,7 +151,7 @@ def _changed(reply: unit_types_pb2.UpdateTemplateReply, form: str, *, dry_run: b
 
 
 @template.command("edit")
-@click.argument("template_id", metavar="ID", type=click.IntRange(min=1))
+@click.argument("template_id", metavar="ID", type=Whole(1))
 @_fields(required=False)
 @click.option("--no-filter", is_flag=True, help="Every asset of the source type.")
 @click.option("--enable/--disable", "enabled", default=None, help="Whether provisioning uses it.")
@@ -200,7 +200,7 @@ def edit_template(
 
 
 @template.command("delete")
-@click.argument("template_id", metavar="ID", type=click.IntRange(min=1))
+@click.argument("template_id", metavar="ID", type=Whole(1))
 @yes_option
 def delete_template(template_id: int, yes: bool) -> None:
     """Removes a template. Buckets made by it stay.

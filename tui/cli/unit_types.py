@@ -10,7 +10,7 @@ from tui.cli.options import dry_run_option, form_option, limit_option
 from tui.cli.outcome import consequences, write_preview
 from tui.cli.output import Row, Value, to_table, write, write_facts, write_object
 from tui.cli.session import run, say
-from tui.cli.values import filter_words
+from tui.cli.values import Whole, filter_words
 from tui.client import Aggregator
 from tui.failures import sentence
 from tui.format import decimal, moment, plural
@@ -142,7 +142,7 @@ def show_unit_type(name: str, form: str) -> None:
 @click.option("--kind", type=click.Choice(["level", "amount"]), required=True, help="There is; or was used.")
 @click.option(
     "--divisor",
-    type=click.IntRange(min=1),
+    type=Whole(1, bits=32),
     default=1,
     show_default=True,
     help="Steps per billed unit, e.g. 1073741824 for GiB.",
@@ -169,7 +169,7 @@ def show_unit_type(name: str, form: str) -> None:
 )
 @click.option(
     "--gap-hold",
-    type=click.IntRange(min=0),
+    type=Whole(0, bits=32),
     metavar="SLOTS",
     help="Carry a level into a gap so far; 0: zero.",
 )
@@ -195,10 +195,10 @@ def create_unit_type(*, name: str, slot: str, form: str, gap_hold: int | None, *
     "--level-value", type=click.Choice(["mean", "high", "last"]), help="Which figure of a slot counts."
 )
 @click.option(
-    "--gap-hold", type=click.IntRange(min=0), metavar="SLOTS", help="Carry a level into a gap so far."
+    "--gap-hold", type=Whole(0, bits=32), metavar="SLOTS", help="Carry a level into a gap so far."
 )
 @click.option(
-    "--divisor", type=click.IntRange(min=1), help="Steps per billed unit; not once it has readings."
+    "--divisor", type=Whole(1), help="Steps per billed unit; not once it has readings."
 )
 @click.option("--slot", type=click.Choice(["60", "5"]), help="Minutes of a slot; not once it has readings.")
 @dry_run_option

@@ -4,6 +4,7 @@ import re
 import shlex
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import click
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -26,6 +27,24 @@ _WORDS = {operator: word for word, operator in OPERATORS.items()}
 _DAY = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _AGGREGATION = re.compile(r"^p\d{1,2}(\.\d{1,3})?$")
 _AGGREGATIONS = ("sum", "avg", "max", "min", "sum_of_max", "last", "count")
+
+
+class Whole(click.IntRange):
+    """A whole number that is not too large for a message; help shows only the least one, if there is one.
+
+    ``bits`` are those of the field, 32 or 64.
+    """
+
+    def __init__(self, least: int | None = None, *, bits: int = 64) -> None:
+        super().__init__(min=least)
+        self._beyond = 1 << (bits - 1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Fails, as for any other wrong value, where it is too large."""
+        number = int(super().convert(value, param, ctx))
+        if not -self._beyond <= number < self._beyond:
+            self.fail(f"{value} is too large; the largest is {self._beyond - 1}", param, ctx)
+        return number
 
 
 def operator_words(operator: types_pb2.Operator.ValueType) -> str:
