@@ -79,6 +79,9 @@ class Figures:
     unbalanced_batches: int
     unbalanced_agents: int = 0
     troubled: Sequence[Troubled] = ()
+    # (client, period) pairs that ended long ago and are not final, and the first few clients of them.
+    periods_overdue: int = 0
+    overdue_names: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +110,7 @@ class Judgement:
 def judge(figures: Figures, jobs: Iterable[JobHistory], *, now: datetime) -> Judgement:
     """Critical where readings are unaccounted for, a warning for whatever else needs somebody."""
     critical = list(_unbalanced(figures))
-    warnings = [*_jobs(jobs, now), *_silent(figures), *_troubled(figures), *_quarantined(figures)]
+    warnings = [*_jobs(jobs, now), *_silent(figures), *_troubled(figures), *_quarantined(figures), *_overdue(figures)]
     state = CRITICAL if critical else WARNING if warnings else OK
     return Judgement(state, [*critical, *warnings])
 
@@ -181,6 +184,15 @@ def _quarantined(figures: Figures) -> Iterable[str]:
         yield (
             f"{_count(figures.quarantined, 'reading', 'readings')} in quarantine: not billed until somebody looks at why "
             "(`ullage quarantine list`, then release or discard)"
+        )
+
+
+def _overdue(figures: Figures) -> Iterable[str]:
+    if figures.periods_overdue:
+        yield (
+            f"{_count(figures.periods_overdue, 'period', 'periods')} ended more than three days ago and not final, of "
+            f"{', '.join(figures.overdue_names)}{' and others' if len(figures.overdue_names) == NAMES_MAX else ''}: "
+            "`ullage billing status` says what is open"
         )
 
 

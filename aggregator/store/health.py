@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import sql
+from aggregator.domain.close import OVERDUE_AFTER, POLICY
 from aggregator.domain.health import (
     NAMES_MAX,
     OFFSET_MS_MAX,
@@ -49,6 +50,8 @@ class _Counts:
     silent_names: Sequence[str]
     quarantined: int
     unbalanced_batches: int
+    periods_overdue: int
+    overdue_names: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,8 @@ class SystemFigures:
     silent_names: Sequence[str]
     quarantined: int
     unbalanced_batches: int
+    periods_overdue: int
+    overdue_names: Sequence[str]
     totals: Totals
     troubled: Sequence[Troubled]
 
@@ -80,6 +85,8 @@ class SystemFigures:
             unbalanced_batches=self.unbalanced_batches,
             unbalanced_agents=self.totals.unbalanced_agents,
             troubled=self.troubled,
+            periods_overdue=self.periods_overdue,
+            overdue_names=self.overdue_names,
         )
 
     @property
@@ -105,6 +112,7 @@ async def figures(seen: Snapshot) -> SystemFigures:
     params = {
         "silent_before": seen.now - SILENT_AFTER,
         "unbalanced_since": seen.now - UNBALANCED_LOOK_BACK,
+        "overdue_before": seen.now - POLICY.grace - OVERDUE_AFTER,
         "names": NAMES_MAX,
     }
     counts = await fetch_one(seen.conn, _Counts, _Q["figures"], params)

@@ -75,6 +75,8 @@ alter table billing_reading
     -- Made again after a restore from backup.
     add column restored boolean not null default false;
 
+create index billing_reading_provisional on billing_reading (period_end) where finalised_at is null;
+
 alter table projection
     -- 10th and 90th percentile; null: unknown, fewer than 14 days of history.
     add column low_quantity numeric,

@@ -11,6 +11,12 @@ with active as (
     where g.state = 'active'
 ), silent as (
     select name from active where coalesce(last_heard, created_at) < %(silent_before)s::timestamptz
+), overdue as (
+    select distinct c.name, r.period_start
+    from billing_reading r
+    join bucket b on b.id = r.bucket_id
+    join client c on c.id = b.client_id
+    where r.finalised_at is null and r.period_end < %(overdue_before)s::timestamptz
 )
 select current_setting('server_version') as server_version,
        (select extversion from pg_extension where extname = 'timescaledb') as timescaledb_version,
@@ -21,7 +27,9 @@ select current_setting('server_version') as server_version,
        (select count(*) from quarantine where settled_at is null) as quarantined,
        (select count(*) from batch
         where read <> stored + quarantined + suppressed and stored_at > %(unbalanced_since)s::timestamptz)
-           as unbalanced_batches
+           as unbalanced_batches,
+       (select count(*) from overdue) as periods_overdue,
+       array(select distinct name from overdue order by name limit %(names)s) as overdue_names
 
 -- name: succeeded
 -- When each job last did its work to the end.

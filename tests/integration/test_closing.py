@@ -115,7 +115,7 @@ async def test_within_the_grace_it_waits(db: Database) -> None:
 
 
 async def test_open_items_are_named_and_nothing_changes(db: Database) -> None:
-    _, series, agent = await march(db, heard=False)
+    _, _, agent = await march(db, heard=False)
     assert (await bill(db))["finalised"] == 0
     async with db.transaction() as conn:
         await conn.execute("update bucket set reviewed = false")
@@ -321,7 +321,7 @@ async def test_an_adjustment_of_an_ended_bucket_is_finalised_too(db: Database) -
 
 
 async def test_usage_bound_without_terms_and_unbound_assets_are_open_items(db: Database) -> None:
-    bucket, _, agent = await march(db)
+    _, _, agent = await march(db)
     async with db.transaction() as conn:
         world = World(conn)
         unit = (await rows(conn, "select unit_type_id from bucket"))[0]["unit_type_id"]
@@ -349,7 +349,7 @@ async def test_usage_bound_without_terms_and_unbound_assets_are_open_items(db: D
 
 
 async def test_quarantine_of_this_client_alone_is_an_open_item(db: Database) -> None:
-    _, series, agent = await march(db)
+    _, _, agent = await march(db)
     text = (
         "insert into quarantine (agent_id, epoch, seq, source_type, external_id, unit_type, value, since, ticked_at, reason,"
         " stored_at) select %s, '\\x00', 1, 'vm', %s, 'x', 1, %s, %s, 'unknown-unit', now()"

@@ -1,5 +1,6 @@
 """The judgement of the system's state, and the words it comes in."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -85,3 +86,11 @@ def test_durations_are_told_in_the_largest_unit_that_fits_twice() -> None:
     spans = [timedelta(seconds=90), timedelta(minutes=2), timedelta(minutes=119), timedelta(hours=47)]
     assert [duration(span) for span in spans] == ["90 s", "2 min", "119 min", "47 h"]
     assert duration(timedelta(days=-1)) == "0 s"
+
+
+def test_periods_that_ended_long_ago_and_are_not_final_are_a_warning() -> None:
+    judged = judge(replace(WELL, periods_overdue=2, overdue_names=["acme"]), [], now=NOW)
+    assert judged.state == "warning"
+    assert judged.problems == [
+        "2 periods ended more than three days ago and not final, of acme: `ullage billing status` says what is open"
+    ]
