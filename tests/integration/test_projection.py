@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from aggregator.actions.project import project
+from aggregator.domain.slot import slot_of
 from aggregator.store.database import Database
 from tests.billing_reference import rows
 from tests.billing_world import MARCH, World, level, one_level, run, start_run
@@ -80,3 +81,76 @@ async def test_a_projection_is_renewed_while_the_period_is_open_and_kept_when_it
     rows_in_april = await projected(db, now=datetime(2026, 4, 2, tzinfo=UTC))
     assert rows_in_april[0] == after
     assert [row["projected_quantity"] for row in rows_in_april] == [after["projected_quantity"], 0]
+
+
+DRAWN = ["sum", "avg", "max", "min", "p95", "last"]
+
+
+@pytest.mark.parametrize("aggregation", DRAWN)
+async def test_days_are_kept_and_drawn_from(db: Database, aggregation: str) -> None:
+    # Twenty days of February and ten of March.
+    _, series, agent = await one_level(db, value=10, hours=240, aggregation=aggregation)
+    async with db.transaction() as conn:
+        await World(conn).hours(agent, MARCH - timedelta(days=20), [level(series, 10)] * 480)
+    (row,) = [row for row in await projected(db) if row["period_start"] == MARCH]
+    wanted = 7440 if aggregation == "sum" else 10
+    assert row["method"] == "paths"
+    assert (row["low_quantity"], row["projected_quantity"], row["high_quantity"]) == (wanted,) * 3
+    assert (row["low_cost"], row["high_cost"]) == (row["projected_cost"],) * 2
+    async with db.transaction() as conn:
+        days = await rows(conn, "select * from bucket_day order by from_slot")
+    used = [day for day in days if day["filled"]]
+    assert len(used) == 30
+    figures = {
+        "sum": ("total", 240),
+        "avg": ("total", 240),
+        "max": ("high", 10),
+        "min": ("low", 10),
+        "p95": ("slot_values", [10] * 24),
+        "last": ("last", 10),
+    }
+    name, value = figures[aggregation]
+    assert [day[name] for day in used] == [value] * 30
+
+
+async def test_nothing_is_projected_again_before_it_is_rated_again(db: Database) -> None:
+    await one_level(db, value=10, hours=240)
+    (before,) = await projected(db)
+    counts = await project(db, now=NOW + timedelta(minutes=5), run_id=await start_run(db))
+    assert counts["projections"] == 0
+    async with db.transaction() as conn:
+        assert await rows(conn, "select * from projection") == [before]
+
+
+async def test_a_day_that_changes_is_kept_anew_and_the_others_stay(db: Database) -> None:
+    bucket, _, _ = await one_level(db, value=10, hours=240)
+    await run(db, now=NOW)
+    async with db.transaction() as conn:
+        before = await rows(conn, "select * from bucket_day order by from_slot")
+        await conn.execute(
+            "update slot_60 set total = array[600 * 2], low = array[20], high = array[20], last = array[20]"
+            " where slot >= %s and slot < %s",
+            (slot_of(MARCH) + 3 * 288, slot_of(MARCH) + 4 * 288),
+        )
+        await World(conn).dirty(bucket, MARCH + timedelta(days=3))
+    await run(db, now=NOW)
+    async with db.transaction() as conn:
+        after = await rows(conn, "select * from bucket_day order by from_slot")
+    changed = [(a["from_slot"], b["total"]) for a, b in zip(before, after, strict=True) if a != b]
+    assert changed == [(slot_of(MARCH) + 3 * 288, 480)]
+    await run(db, now=NOW, everything=True)
+    async with db.transaction() as conn:
+        assert await rows(conn, "select * from bucket_day order by from_slot") == after
+
+
+async def test_what_was_projected_is_remembered_once_for_each_per_cent(db: Database) -> None:
+    await one_level(db, value=10, hours=240)
+    await projected(db)
+    await projected(db, now=NOW + timedelta(hours=1))
+    await projected(db, now=NOW + timedelta(hours=8))
+    async with db.transaction() as conn:
+        found = await rows(conn, "select share, calculated_at from projection_history order by share")
+    assert [(row["share"], row["calculated_at"]) for row in found] == [
+        (32, NOW),
+        (33, NOW + timedelta(hours=8)),
+    ]
