@@ -46,7 +46,16 @@ async def merge_assets(
             raise await _refusal(conn, refused, into_id=into_id) from refused
         notes = [_shared(one) for one in await asset_acts.shared_slots(conn, asset_id, into_id=into_id)]
         notes += await _left(conn, gone=made.gone, into=made.into)
+        notes += [
+            f"nothing of the asset that goes was billed from {shown(span.from_slot)} to {shown(span.to_slot)}; filters "
+            f"bind nothing of the asset that stays there either"
+            for span in made.paused
+        ]
         await asset_acts.merge(conn, asset_id, into_id=into_id)
+        for span in made.paused:
+            await asset_acts.carry_pause(
+                conn, asset_id, into_id=into_id, from_slot=span.from_slot, to_slot=span.to_slot
+            )
         if loaded[asset_id].by_hand:
             await binding.decide_by_hand(conn, [into_id])
         preview = await carry_out(

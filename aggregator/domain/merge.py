@@ -14,10 +14,14 @@ from aggregator.domain.slot import OPEN_SLOT
 
 @dataclass(frozen=True, slots=True)
 class Merger:
-    """Plans for the asset that stays, with the bindings of both, and for the one that goes (its assignments alone)."""
+    """Plans for the asset that stays, with the bindings of both, and for the one that goes (its assignments alone).
+
+    ``paused``: when the one that goes was not billed, which holds for the one that stays from now on.
+    """
 
     into: Plan
     gone: Plan
+    paused: Sequence[Span]
 
 
 def merged(gone: Asset, into: Asset, world: World) -> Merger:
@@ -47,14 +51,29 @@ def merged(gone: Asset, into: Asset, world: World) -> Merger:
                     to_slot=span.to_slot,
                 )
             ]
-    both = replace(into, series=[*into.series, *gone.series])
+    paused = _carried(gone, into, world)
+    both = replace(into, series=[*into.series, *gone.series], paused=[*into.paused, *paused])
     plan = planned(
         both,
         world,
         joined([*(into.assignments if by_hand else wanted_assignments(into, world)), *following]),
         by_hand=_hands(both, world),
     )
-    return Merger(into=plan, gone=Plan(difference(gone.assignments, kept)))
+    return Merger(into=plan, gone=Plan(difference(gone.assignments, kept)), paused=paused)
+
+
+def _carried(gone: Asset, into: Asset, world: World) -> list[Span]:
+    """Pauses of the one that goes that are over, as far as nothing is finalised for whom either belongs to.
+
+    One that lasts, as under a suppression, is about what is reported by that name and stops nothing of the other.
+    """
+    owners = {span.owner_id for span in (*gone.assignments, *into.assignments)}
+    finalised = max((world.finalised.get(owner, 0) for owner in owners), default=0)
+    return [
+        replace(span, from_slot=max(span.from_slot, finalised))
+        for span in gone.paused
+        if finalised < span.to_slot < OPEN_SLOT
+    ]
 
 
 def _check_owners(gone: Asset, into: Asset, world: World) -> None:

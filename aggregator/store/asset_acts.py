@@ -122,6 +122,12 @@ async def pause(
     await execute(conn, _Q["pause"], params)
 
 
+async def carry_pause(conn: Connection, asset_id: int, *, into_id: int, from_slot: int, to_slot: int) -> None:
+    """Pauses of ``asset_id`` that ended at ``to_slot`` are the other's too, from ``from_slot`` on at the earliest."""
+    params = {"asset_id": asset_id, "into_id": into_id, "from_slot": from_slot, "to_slot": to_slot}
+    await execute(conn, _Q["carry_pause"], params)
+
+
 async def resume(
     conn: Connection, assets: Collection[int], *, slot: int, cause: str, suppression_id: int | None = None
 ) -> None:

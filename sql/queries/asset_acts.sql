@@ -46,6 +46,12 @@ select asset_id, %(from_slot)s, %(cause)s, %(suppression_id)s
 from unnest(%(assets)s::bigint[]) as paused (asset_id)
 order by asset_id
 
+-- name: carry_pause
+insert into asset_pause (asset_id, from_slot, to_slot, cause, suppression_id)
+select distinct %(into_id)s::bigint, greatest(from_slot, %(from_slot)s::integer), to_slot, cause, suppression_id
+from asset_pause
+where asset_id = %(asset_id)s and to_slot = %(to_slot)s and greatest(from_slot, %(from_slot)s) = %(from_slot)s
+
 -- name: forget_pauses
 -- Those that would not last: begun at or after the slot.
 delete from asset_pause

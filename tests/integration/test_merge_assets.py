@@ -10,7 +10,7 @@ from aggregator.actions.assign_assets import assign_assets
 from aggregator.actions.bind_assets import bind_assets
 from aggregator.actions.merge_assets import merge_assets
 from aggregator.actions.rebind import rebind
-from aggregator.domain.slot import OPEN_SLOT, slot_of
+from aggregator.domain.slot import OPEN_SLOT, slot_of, slot_start
 from aggregator.errors import Conflict, Invalid, NotFound
 from tests.builders import World
 from tests.ingest_batches import MINUTE_US, NOON_US, Series, Spool, Tick, encoded, rows
@@ -188,3 +188,37 @@ async def test_merging_and_moving_at_once_leave_one_owner(dsn: str, conn: Conn, 
     owners = await assignments(conn, new)
     assert owners[-1][0] == estate.beta
     assert (await bindings(conn, ram))[-1][0] == estate.beta_ram
+
+
+async def test_time_in_which_one_was_not_billed_stays_unbilled_for_both(
+    dsn: str, conn: Conn, estate: Estate
+) -> None:
+    new = await estate.world.asset("web-1 again")
+    start, end = FINALISED + 288, FINALISED + 2 * 288
+    await conn.execute(
+        "insert into asset_pause (asset_id, from_slot, to_slot, cause) values"
+        " (%(asset)s, %(before)s, %(within)s, 'disabled'), (%(asset)s, %(start)s, %(end)s, 'disregarded')",
+        {
+            "asset": estate.asset,
+            "before": FINALISED - 600,
+            "within": FINALISED - 300,
+            "start": start,
+            "end": end,
+        },
+    )
+    await conn.execute("update binding set to_slot = %s", [start])
+    await estate.world.binding(estate.series, estate.ram, since=slot_start(end))
+    await conn.commit()
+    async with opened(dsn) as db:
+        done = await merge_assets(db, asset_id=estate.asset, into_id=new)
+        assert done.preview is not None
+        assert any("was billed from 2026-11-02 00:00 UTC to 2026-11-03" in n for n in done.preview.notes)
+        await conn.execute("update asset set rebind = true")
+        await conn.commit()
+        await rebind(db)
+    assert await bindings(conn, estate.series) == [
+        (estate.ram, 0, start),
+        (estate.ram, end, OPEN_SLOT),
+    ]
+    found = rows(dsn, "select from_slot, to_slot, cause from asset_pause where asset_id = %s", [new])
+    assert found == [(start, end, "disregarded")]
