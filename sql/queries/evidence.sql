@@ -91,14 +91,14 @@ cross join lateral (
     (
         select near.agent_id, near.since, near.ticked_at, near.stored_at, near.series, near.value
         from tick near
-        where near.agent_id = k.agent_id and near.ticked_at > %(starts)s and near.ticked_at <= %(ends)s + interval '1 hour'
+        where near.agent_id = k.agent_id and near.ticked_at > %(starts)s::timestamptz and near.ticked_at <= %(ends)s::timestamptz + interval '1 hour'
             and (near.ticked_at <= %(ends)s or near.since < %(ends)s) and near.stored_at <= %(cutoff)s
     )
     union all
     (
         select far.agent_id, far.since, far.ticked_at, far.stored_at, far.series, far.value
         from tick far
-        where far.agent_id = k.agent_id and far.ticked_at > %(ends)s + interval '1 hour' and far.since < %(ends)s
+        where far.agent_id = k.agent_id and far.ticked_at > %(ends)s::timestamptz + interval '1 hour' and far.since < %(ends)s
             and far.ticked_at - far.since > interval '1 hour' and far.stored_at <= %(cutoff)s
     )
 ) t
