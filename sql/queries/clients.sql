@@ -62,7 +62,8 @@ select c.id, c.name, c.enabled, c.created_at,
        (select sum((
             -- Looked up bucket by bucket: a client has few of all there are.
             select p.projected_cost from projection p
-            where p.bucket_id = b.id and p.period_start <= %(now)s::timestamptz and p.period_end > %(now)s))
+            where p.bucket_id = b.id and p.period_start <= %(now)s::timestamptz and p.period_end > %(now)s
+            order by p.period_start desc limit 1))
         from bucket b where b.client_id = c.id) as projected_cost
 from client c
 where c.id = any (%(ids)s::bigint[])
