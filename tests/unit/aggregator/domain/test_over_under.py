@@ -46,7 +46,7 @@ def commits(month: int, currency: str = "EUR") -> MonthCommits:
 
 def test_a_trend_has_every_month_of_a_currency_from_its_first_on() -> None:
     shown = trend([commits(2), commits(4), commits(4, "USD")], newest=date(2026, 5, 1), months=12)
-    assert [(point.month.month, point.currency, point.cost) for point in shown] == [
+    assert [(point.month.month, point.currency, int(point.cost)) for point in shown] == [
         (2, "EUR", 1),
         (3, "EUR", 0),
         (4, "EUR", 1),
