@@ -15,7 +15,7 @@ async def acknowledge_assets(db: Database, *, asset_ids: Sequence[int], withdraw
     """How many were new; with ``withdraw`` they are new again. Raises ``Invalid``, ``NotFound``, ``Conflict``."""
     async with acting_on(db, asset_ids) as (conn, held):
         changed = await asset_acts.acknowledge(conn, [asset.id for asset in held], withdraw=withdraw)
-        await announce(conn, "asset")
+        await announce(conn, "asset", clients=await asset_acts.clients_of(conn, asset_ids))
         return await done(conn, changed=changed, preview=None, dry_run=False)
 
 
@@ -24,5 +24,5 @@ async def describe_assets(db: Database, *, asset_ids: Sequence[int], description
     text = given.text("description", description, characters_max=DESCRIPTION_CHARACTERS_MAX)
     async with acting_on(db, asset_ids) as (conn, held):
         changed = await asset_acts.describe(conn, [asset.id for asset in held], description=text)
-        await announce(conn, "asset")
+        await announce(conn, "asset", clients=await asset_acts.clients_of(conn, asset_ids))
         return await done(conn, changed=changed, preview=None, dry_run=False)

@@ -98,7 +98,7 @@ async def end_suppression(db: Database, suppression_id: int, *, now: datetime | 
             suppression_id=suppression_id,
         )
         await binding.flag(conn, assets)
-        await announce(conn, "asset")
+        await announce(conn, "asset", clients=await asset_acts.clients_of(conn, assets))
 
 
 async def _end_bindings(

@@ -159,6 +159,12 @@ async def client_names(conn: Connection, ids: Collection[int]) -> Mapping[int, s
     return {row.id: row.name for row in await fetch_all(conn, _Named, _Q["clients"], {"ids": list(ids)})}
 
 
+async def clients_of(conn: Connection, assets: Collection[int]) -> list[int]:
+    """Whose these assets are for as long as nobody decides otherwise."""
+    rows = await fetch_all(conn, _Id, _Q["clients_of"], {"assets": list(assets)})
+    return [row.id for row in rows]
+
+
 async def buckets(conn: Connection, ids: Collection[int]) -> list[BucketToBind]:
     """By id; unknown ones are left out."""
     return await fetch_all(conn, BucketToBind, _Q["buckets"], {"ids": list(ids)})

@@ -81,6 +81,9 @@ select finalised_slot from client where id = %(client_id)s for share
 -- name: clients
 select id, name from client where id = any(%(ids)s::bigint[])
 
+-- name: clients_of
+select distinct client_id as id from assignment where asset_id = any(%(assets)s::bigint[]) and to_slot = 2147483647
+
 -- name: buckets
 -- Each with what it counts, and whose it is.
 select

@@ -14,6 +14,7 @@ from aggregator.actions.rebind import rebind
 from aggregator.actions.set_assets_enabled import disregard_assets, restore_assets, set_assets_enabled
 from aggregator.domain.slot import OPEN_SLOT, slot_of, slot_start
 from aggregator.errors import Conflict, Invalid, NotFound
+from aggregator.store import news
 from aggregator.store.database import Database
 from tests.rollup_world import Conn, opened
 from tests.two_clients import DAY, FINALISED, NOON, NOVEMBER, Estate, assignments, bindings, value
@@ -315,3 +316,17 @@ async def test_an_asset_that_moves_to_and_fro_is_billed_to_one_client_in_every_s
     ]
     assert found[3][2] == slot_of(NOON + timedelta(hours=3))
     await one_owner(conn, [estate.asset])
+
+
+async def test_the_client_is_told_of_a_new_description(dsn: str, conn: Conn, estate: Estate) -> None:
+    heard = []
+
+    async with opened(dsn) as db:
+        listening = news.listen(db)
+        assert await anext(listening) is None
+        await describe_assets(db, asset_ids=[estate.asset], description="old rack")
+        while (one := await anext(listening)) is not None:
+            heard.append(one)
+            break
+        await listening.aclose()
+    assert heard == [news.News("asset", frozenset({estate.acme}))]
