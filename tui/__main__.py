@@ -29,6 +29,8 @@ Examples:
   ullage assets assign --search web- --unassigned --to acme --dry-run
   ullage audit undo 4711                        take an act back
   ullage billing list --client acme --format csv > acme.csv
+  ullage billing close acme                     what keeps a period from being final
+  ullage billing explain "acme/web memory"      where a figure comes from
   ullage assets list --format jsonl | jq -r .name
 
 Data goes to stdout, words to stderr. Exit codes: 0 ok, 1 refused or failed, 2 usage or configuration,

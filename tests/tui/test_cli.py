@@ -12,7 +12,7 @@ import pytest
 from tests.tui import builders
 from tests.tui.commands import Command, finish, start
 from tests.tui.scripted import Scripted
-from ullage.v1 import inventory_pb2
+from ullage.v1 import inventory_pb2, types_pb2
 
 LISTS = (
     "clients",
@@ -142,9 +142,18 @@ async def test_an_asset_that_is_not_there_is_refused(ullage: Command) -> None:
     assert (done.code, done.err) == (1, "ullage: There is no asset 999.\n")
 
 
-async def test_the_dashboard_is_a_row_for_each_figure(ullage: Command) -> None:
+async def test_the_dashboard_is_a_row_for_each_figure(ullage: Command, aggregator: Scripted) -> None:
+    dashboard = aggregator.script.dashboard
+    dashboard.status_last_period.over = 2
+    money = types_pb2.Money(currency="EUR", amount="812.50")
+    dashboard.average_per_client.append(money)
+    dashboard.revenue_by_source.add(source_type="vm", revenue=money, provisional=True)
     figures = (await ullage("dashboard", "--format", "json")).json
     assert {"figure": "unbound", "of": "", "value": 7, "unit": ""} in figures
+    assert {"figure": "clients last period", "of": "over", "value": 2, "unit": ""} in figures
+    assert {"figure": "average per client", "of": "", "value": "812.50", "unit": "EUR"} in figures
+    by_source = {"figure": "revenue by source", "of": "vm (provisional)", "value": "812.50", "unit": "EUR"}
+    assert by_source in figures
     assert {"figure": "projected revenue", "of": "", "value": "48210.75", "unit": "EUR"} in figures
 
 

@@ -341,9 +341,7 @@ def unbind_assets(
 
 @assets.command("merge")
 @click.argument("asset_id", metavar="ID", type=Whole(1))
-@click.option(
-    "--into", "into_id", metavar="ID", type=Whole(1), required=True, help="What stays."
-)
+@click.option("--into", "into_id", metavar="ID", type=Whole(1), required=True, help="What stays.")
 @dry_run_option
 @yes_option
 @form_option

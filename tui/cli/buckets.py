@@ -145,7 +145,11 @@ def show_bucket(bucket: str, form: str) -> None:
 )
 @terms_options(required=True)
 @click.option(
-    "--priority", type=Whole(bits=32), default=0, show_default=True, help="The higher wins where two buckets match."
+    "--priority",
+    type=Whole(bits=32),
+    default=0,
+    show_default=True,
+    help="The higher wins where two buckets match.",
 )
 @_filters
 @dry_run_option

@@ -1,6 +1,6 @@
 """``ullage billing verify|explain``: whether finalised figures follow from their evidence, and where a figure comes from."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import click
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -11,9 +11,10 @@ from tui.cli.names import bucket_id, client_id
 from tui.cli.options import client_option, form_option, limit_option
 from tui.cli.output import Row, Value, to_table, write, write_object
 from tui.cli.periods import first_day_of
+from tui.cli.progress import Teller
 from tui.cli.session import EXIT_FAILED, WORDS_CHARACTERS_MAX, Failure, run, say
 from tui.cli.values import parse_day, parse_moment
-from tui.client import Aggregator
+from tui.client import JOB_SECONDS_MAX, Aggregator
 from tui.failures import sentence
 from tui.format import clean, decimal, moment, plural, stamp
 from ullage.v1 import closing_pb2
@@ -22,19 +23,20 @@ VERIFICATION_COLUMNS = ("bucket_id", "bucket", "period_start", "hash", "rating",
 ASSET_COLUMNS = ("asset_id", "asset", "quantity", "share", "currency", "measured", "absent", "gap")
 SLOT_COLUMNS = ("start", "value", "state", "spread", "decides")
 RAW_COLUMNS = ("since", "ticked_at", "stored_at", "agent", "value", "unit_type")
-FAILED = "failed"
+OK, FAILED = "ok", "failed"
 
 
 def verification_row(found: closing_pb2.Verification) -> Row:
-    """Of each step ok, failed or not-possible; ``text`` says what was found."""
+    """Of each step ok, failed or not-possible, and what was found; ``text`` is that of steps that are not ok."""
     steps = {"hash": found.hash, "rating": found.rating, "readings": found.readings}
-    said = [f"{name}: {step.text}" for name, step in steps.items() if step.text]
+    said = [f"{name}: {step.text}" for name, step in steps.items() if step.text and step.state != OK]
     return {
         "bucket_id": found.bucket_id,
         "bucket": found.bucket_name,
         "period_start": moment(found.period_start),
         **{name: step.state for name, step in steps.items()},
         "text": "; ".join(said) or None,
+        **{f"{name}_text": step.text or None for name, step in steps.items()},
     }
 
 
@@ -69,9 +71,15 @@ def verify(client: str, bucket: str, day: str | None, limit: int | None, form: s
             of = (await aggregator.bucket(only)).client_id
         first_day = await first_day_of(aggregator, of, day)
         found: list[closing_pb2.Verification] = []
-        for one in [of] if of else await every_client(aggregator):
-            request = closing_pb2.VerifyRequest(client_id=one, bucket_id=only, first_day=first_day)
-            found += [step async for step in aggregator.stream(aggregator.closing.Verify, request)]
+        teller = Teller(patient=True)
+        try:
+            for one in [of] if of else await every_client(aggregator):
+                request = closing_pb2.VerifyRequest(client_id=one, bucket_id=only, first_day=first_day)
+                async for verified in verifying(aggregator, request):
+                    found.append(verified)
+                    teller.tell(f"{len(found):,} verified")
+        finally:
+            teller.end()
         return found
 
     found = run(work)
@@ -90,6 +98,13 @@ def verify(client: str, bucket: str, day: str | None, limit: int | None, form: s
         )
     if found:
         say(f"{sentence(plural(len(found), 'finalised reading'))[:-1]}: no step failed.")
+
+
+def verifying(
+    aggregator: Aggregator, request: closing_pb2.VerifyRequest
+) -> AsyncIterator[closing_pb2.Verification]:
+    """One after another; over years and many buckets it takes as long as a run."""
+    return aggregator.stream(aggregator.closing.Verify, request, seconds=JOB_SECONDS_MAX)
 
 
 async def every_client(aggregator: Aggregator) -> list[int]:

@@ -4,6 +4,7 @@ The run belongs to the aggregator: a command that ends, is interrupted or loses 
 """
 
 import asyncio
+import shutil
 import sys
 from collections.abc import Awaitable
 from datetime import timedelta
@@ -13,7 +14,7 @@ import click
 from tui.cli.session import say
 from tui.client import Aggregator
 from tui.failures import CallFailed, Kind
-from tui.format import clean, duration
+from tui.format import clean, cut, duration
 from ullage.v1 import admin_pb2, billing_pb2
 
 # How often the aggregator is asked how far it is.
@@ -27,7 +28,7 @@ _LINE_CHARACTERS_MAX = 160
 async def followed(aggregator: Aggregator, job: str, call: Awaitable[billing_pb2.Run]) -> billing_pb2.Run:
     """What the run did, once it has ended; until then its progress on stderr."""
     running = asyncio.ensure_future(call)
-    teller = _Teller()
+    teller = Teller()
     try:
         while True:
             done, _ = await asyncio.wait({running}, timeout=POLL_SECONDS)
@@ -73,17 +74,20 @@ def progress_words(run: billing_pb2.Run) -> str:
     return f"{run.job}: {steps}{counts}{left}"
 
 
-class _Teller:
-    """One line that is drawn over on a terminal; elsewhere a line now and then."""
+class Teller:
+    """One line that is drawn over on a terminal; elsewhere a line now and then, of a ``patient`` one the first too."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, patient: bool = False) -> None:
         self._drawn = 0
-        self._said_at: float | None = None
+        self._said_at = asyncio.get_running_loop().time() if patient else None
         self._terminal = sys.stderr.isatty()
 
     def tell(self, words: str) -> None:
+        """Replaces what was told before."""
         words = clean(words, _LINE_CHARACTERS_MAX)
         if self._terminal:
+            # A line that wraps could not be drawn over.
+            words = cut(words, shutil.get_terminal_size().columns - 1)
             click.echo(f"\r{words.ljust(self._drawn)}", err=True, nl=False)
             self._drawn = len(words)
             return

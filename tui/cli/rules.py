@@ -51,7 +51,11 @@ def list_assignment_rules(limit: int | None, form: str) -> None:
 @assignment_rules.command("create")
 @click.option("--client", required=True, metavar="CLIENT", help="Who gets the assets: id or name.")
 @click.option(
-    "--priority", type=Whole(bits=32), default=0, show_default=True, help="The higher wins, then the older rule."
+    "--priority",
+    type=Whole(bits=32),
+    default=0,
+    show_default=True,
+    help="The higher wins, then the older rule.",
 )
 @click.option("--filter", "filtered", type=parse_filter, metavar="FILTER", required=True, help=FILTER_HELP)
 @confirm_option

@@ -194,12 +194,8 @@ def create_unit_type(*, name: str, slot: str, form: str, gap_hold: int | None, *
 @click.option(
     "--level-value", type=click.Choice(["mean", "high", "last"]), help="Which figure of a slot counts."
 )
-@click.option(
-    "--gap-hold", type=Whole(0, bits=32), metavar="SLOTS", help="Carry a level into a gap so far."
-)
-@click.option(
-    "--divisor", type=Whole(1), help="Steps per billed unit; not once it has readings."
-)
+@click.option("--gap-hold", type=Whole(0, bits=32), metavar="SLOTS", help="Carry a level into a gap so far.")
+@click.option("--divisor", type=Whole(1), help="Steps per billed unit; not once it has readings.")
 @click.option("--slot", type=click.Choice(["60", "5"]), help="Minutes of a slot; not once it has readings.")
 @dry_run_option
 @form_option
