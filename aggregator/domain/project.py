@@ -26,7 +26,7 @@ Method = Literal["paths", "run-rate"]
 _SECONDS_PER_MINUTE = 60
 _MINUTES_PER_HOUR = 60
 # A ranked value is looked for so closely before the next value that there is is taken.
-_CLOSE = 1e-6
+_CLOSE = 5e-4
 # Which figure of a day a path is drawn by; assets and their own highest values are in no day.
 _FIGURES: Mapping[Aggregation, str] = {
     Aggregation.SUM: "total",
