@@ -30,7 +30,7 @@ async def retain(
         needed = needed_since(await retention.clients(conn), now=now)
     if due is not None:
         async with db.transaction() as conn:
-            moved = await _drop(conn, oldest, floor=floor, now=now)
+            moved = await _drop(conn, min(oldest, needed), floor=floor)
         if moved is None:
             counts["waiting"] = 1
         else:
@@ -49,11 +49,13 @@ async def retain(
     return counts
 
 
-async def _drop(conn: Connection, oldest: datetime, *, floor: datetime, now: datetime) -> datetime | None:
-    """The new floor; None when nothing may go. All is looked at once nothing can be stored any more."""
+async def _drop(conn: Connection, before: datetime, *, floor: datetime) -> datetime | None:
+    """The new floor; None when nothing may go.
+
+    What is needed was found out before, as ingest waits here: what is billed for good stays so.
+    """
     await retention.hold_ingest(conn)
-    needed = needed_since(await retention.clients(conn), now=now)
-    border = await _border(conn, min(oldest, needed), floor)
+    border = await _border(conn, before, floor)
     if border is None or await retention.touched_before(conn, border):
         return None
     await retention.drop_raw(conn, border)

@@ -56,8 +56,11 @@ def _run(own: Site, size: Size, scale: int) -> dict[str, Any]:
         "to_slot": from_slot + size.hours * UNITS_PER_HOUR,
     }
     with psycopg.connect(own.dsn, autocommit=True) as conn:
-        for name in ("clients", "agents", "buckets", "series", "slots"):
-            conn.execute(_Q[name], params)
+        conn.execute(_Q["clients"], params)
+        conn.execute(_Q["agents"], params)
+        conn.execute(_Q["buckets"], params)
+        conn.execute(_Q["series"], params)
+        conn.execute(_Q["slots"], params)
         conn.execute(_Q["settle"])
         row = conn.execute(_Q["cells"]).fetchone()
     cells, buckets = row or (0, 0)

@@ -135,7 +135,7 @@ async def test_what_comes_for_dropped_time_is_listed_and_changes_no_slot(site: S
     assert stored(dsn) == [("h1", "cpu", 61), ("h1", "ram", 11), ("h1", "ram", 22)]
     assert rows(dsn, "select count(*) from touched where slot < %s", [slot_of(BORDER)]) == [(0,)]
     await roll_up(site.db, now=LATER)
-    known = {slot for slot, *_ in slots}
+    known: set[object] = {slot for slot, *_ in slots}
     after = rows(dsn, "select slot, series, total from slot_60 order by slot")
     assert [row for row in after if row[0] in known] == slots
     assert rows(dsn, "select read, stored, quarantined, suppressed from cursor") == [(9, 9, 0, 0)]
@@ -168,7 +168,7 @@ async def test_control_totals_that_differ_are_told_until_they_are_put_right(site
     # Adds up in itself, and is not what its batches say; and that stays so.
     assert [await check_totals(site.db) for _ in range(2)] == [wrong, wrong]
     [(problem,)] = rows(dsn, "select problem from control_total")
-    assert "since the last check" in problem
+    assert "since the last check" in str(problem)
     async with site.db.transaction() as conn:
         await conn.execute("update cursor set read = read - 1, stored = stored - 1")
     assert await check_totals(site.db) == balanced
