@@ -6,7 +6,7 @@ import pytest
 
 from tests.tui.commands import Command
 from tests.tui.scripted import Scripted
-from ullage.v1 import billing_pb2, inventory_pb2
+from ullage.v1 import asset_acts_pb2, billing_pb2, inventory_pb2
 
 
 async def test_a_client_is_created_and_comes_back_as_a_row(ullage: Command, aggregator: Scripted) -> None:
@@ -118,3 +118,20 @@ async def test_a_number_that_no_message_can_carry_is_a_wrong_value(
 async def test_a_name_of_many_digits_is_no_id(ullage: Command) -> None:
     done = await ullage("clients", "show", "9" * 20)
     assert (done.code, "There is no client" in done.err) == (1, True)
+
+
+async def test_a_rule_is_tried_before_it_is_made(ullage: Command, aggregator: Scripted) -> None:
+    done = await ullage(
+        *("assignment-rules", "create", "--client", "Quill Press", "--filter", "name glob q-*", "--dry-run")
+    )
+    assert done.code == 0
+    assert aggregator.asked(inventory_pb2.CreateAssignmentRuleRequest)[0].dry_run
+    assert "Nothing was done: this was a dry run." in done.err
+
+
+async def test_a_merge_promises_no_way_back(ullage: Command, aggregator: Scripted) -> None:
+    aggregator.script.answers["MergeAssets"] = asset_acts_pb2.ActReply(changed=1, audit_group=5)
+    done = await ullage("assets", "merge", "212", "--into", "17", "--yes")
+    assert done.code == 0
+    assert "audit undo" not in done.err
+    assert "audit show" in done.err

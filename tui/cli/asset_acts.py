@@ -348,6 +348,8 @@ def unbind_assets(
 def merge_assets(asset_id: int, into_id: int, dry_run: bool, yes: bool, form: str) -> None:
     """Makes one asset of two, as after a new image or a new name: the history of ID follows, both ids are kept.
 
+    This cannot be undone.
+
     Example: ullage assets merge 212 --into 17 --dry-run
     """
     if not dry_run:
@@ -356,4 +358,4 @@ def merge_assets(asset_id: int, into_id: int, dry_run: bool, yes: bool, form: st
     reply = run(
         lambda aggregator: aggregator.ask(aggregator.inventory.MergeAssets, request, seconds=ACT_SECONDS_MAX)
     )
-    acted(reply, 1, "asset", form, dry_run=dry_run)
+    acted(reply, 1, "asset", form, dry_run=dry_run, reversible=False)

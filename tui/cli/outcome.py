@@ -103,8 +103,8 @@ def write_preview(preview: types_pb2.Preview, form: str, *, more: Row | None = N
         say("Nothing was done: this was a dry run.")
 
 
-def acted(reply: Acted, asked: int, noun: str, form: str, *, dry_run: bool) -> None:
-    """The answer to an act on many."""
+def acted(reply: Acted, asked: int, noun: str, form: str, *, dry_run: bool, reversible: bool = True) -> None:
+    """The answer to an act on many; ``reversible``: acts of its kind on assets can be taken back."""
     if dry_run:
         write_preview(reply.preview, form, more={"would_change": reply.changed})
         return
@@ -118,7 +118,7 @@ def acted(reply: Acted, asked: int, noun: str, form: str, *, dry_run: bool) -> N
     consequences(reply.preview)
     if group:
         # What agreements say is money and never undone; the audit still tells what it was.
-        way = f"To take it back: ullage audit undo {group}" if noun == "asset" else ""
+        way = f"To take it back: ullage audit undo {group}" if noun == "asset" and reversible else ""
         say(way or f"What it was before: ullage audit show {group}")
 
 

@@ -58,14 +58,15 @@ def list_assignment_rules(limit: int | None, form: str) -> None:
     help="The higher wins, then the older rule.",
 )
 @click.option("--filter", "filtered", type=parse_filter, metavar="FILTER", required=True, help=FILTER_HELP)
+@dry_run_option
 @confirm_option
 @form_option
 def create_assignment_rule(
-    *, client: str, priority: int, filtered: types_pb2.Filter, confirmed: int, form: str
+    *, client: str, priority: int, filtered: types_pb2.Filter, dry_run: bool, confirmed: int, form: str
 ) -> None:
     """Creates a rule: assets that match and are not assigned by hand go to the client.
 
-    Example: ullage assignment-rules create --client "Brook & Sons" --filter "name glob brook-*"
+    Example: ullage assignment-rules create --client "Brook & Sons" --filter "name glob brook-*" --dry-run
     """
 
     async def work(aggregator: Aggregator) -> inventory_pb2.AssignmentRule:
@@ -73,13 +74,19 @@ def create_assignment_rule(
             client_id=await client_id(aggregator, client),
             priority=priority,
             filter=filtered,
+            dry_run=dry_run,
             confirmed_assets=confirmed,
         )
         return await aggregator.ask(
             aggregator.inventory.CreateAssignmentRule, request, seconds=ACT_SECONDS_MAX
         )
 
-    write([rule_row(run(work))], RULE_COLUMNS, form)
+    rule = run(work)
+    if dry_run:
+        write_preview(rule.preview, form)
+        return
+    write([rule_row(rule)], RULE_COLUMNS, form)
+    consequences(rule.preview)
 
 
 @assignment_rules.command("edit")

@@ -29,21 +29,22 @@ _AGGREGATION = re.compile(r"^p\d{1,2}(\.\d{1,3})?$")
 _AGGREGATIONS = ("sum", "avg", "max", "min", "sum_of_max", "last", "count")
 
 
-class Whole(click.IntRange):
-    """A whole number that is not too large for a message; help shows only the least one, if there is one.
+class Whole(click.ParamType[int]):
+    """A whole number of at least ``least``, and not too large for a message's field of 32 or 64 bits."""
 
-    ``bits`` are those of the field, 32 or 64.
-    """
+    name = "integer"
 
     def __init__(self, least: int | None = None, *, bits: int = 64) -> None:
-        super().__init__(min=least)
+        self._least = least
         self._beyond = 1 << (bits - 1)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Fails, as for any other wrong value, where it is too large."""
-        number = int(super().convert(value, param, ctx))
+        """Fails with what is wrong with it."""
+        number = int(click.INT.convert(value, param, ctx))
+        if self._least is not None and number < self._least:
+            self.fail(f"{number} is not in the range x>={self._least}.", param, ctx)
         if not -self._beyond <= number < self._beyond:
-            self.fail(f"{value} is too large; the largest is {self._beyond - 1}", param, ctx)
+            self.fail(f"{number} is too large; the largest is {self._beyond - 1}", param, ctx)
         return number
 
 
