@@ -26,6 +26,8 @@ from aggregator.store.readings import ReadingRow, readings_of
 from aggregator.store.snapshot import Snapshot
 
 ASSETS_MAX = 2000
+# The statement compares each with each.
+SLOTS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,22 +162,21 @@ async def _slots(seen: Snapshot, evidence: Evidence, asset_id: int) -> list[Slot
         )
         for terms, slot, _ in wanted
     ]
-    found = await look(
-        seen.conn,
-        looks,
-        cutoff=evidence.cutoff,
-        bindings=[b.id for b in evidence.bindings],
-        asset_id=asset_id,
-    )
+    bindings = [b.id for b in evidence.bindings]
+    found = []
+    for start in range(0, len(looks), SLOTS_AT_ONCE):
+        part = looks[start : start + SLOTS_AT_ONCE]
+        seen_now = await look(seen.conn, part, cutoff=evidence.cutoff, bindings=bindings, asset_id=asset_id)
+        found += [(start + one.place, one) for one in sorted(seen_now, key=lambda one: one.place)]
     return [
         SlotOf(
-            slot=wanted[one.place][1],
+            slot=wanted[place][1],
             value=one.folded.usage.total,
             state=state_of(one.folded.coverage, held=one.held),
             spread=one.folded.coverage.spread > 0,
-            decides=wanted[one.place][2],
+            decides=wanted[place][2],
         )
-        for one in sorted(found, key=lambda one: one.place)
+        for place, one in found
         if one.folded.coverage.measured + one.folded.coverage.absent + one.folded.coverage.gap
     ]
 
