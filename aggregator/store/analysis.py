@@ -125,7 +125,10 @@ async def trend(seen: Snapshot, first: date, wanted: Wanted) -> list[MonthCommit
     if wanted.bucket_id is not None:
         params = {"bucket_id": wanted.bucket_id, "first": first, "since": ends_since(first)}
         return await fetch_all(seen.conn, MonthCommits, _Q["trend_bucket"], params)
-    params = {"first": first, "client_id": wanted.client_id, "unit_type": wanted.unit_type}
+    params = {"first": first, "client_id": wanted.client_id}
+    if wanted.unit_type:
+        of_unit = {**params, "unit_type": wanted.unit_type}
+        return await fetch_all(seen.conn, MonthCommits, _Q["trend_unit"], of_unit)
     return await fetch_all(seen.conn, MonthCommits, _Q["trend"], params)
 
 

@@ -68,6 +68,26 @@ create table billed_period (
 create index billed_period_month on billed_period (month);
 create index billed_period_end on billed_period (period_end);
 
+-- The same of all kinds in one: what is asked for twelve months of all clients.
+create table billed_client (
+    client_id         bigint not null references client,
+    period_start      timestamptz not null,
+    period_end        timestamptz not null,
+    month             date not null,
+    currency          text not null,
+    provisional       boolean not null,
+    cost              numeric not null,
+    overage           numeric not null,
+    buffer            numeric not null,
+    committed_buckets bigint not null,
+    over_buckets      bigint not null,
+    under_buckets     bigint not null,
+    primary key (client_id, period_start, currency)
+) with (fillfactor = 80);
+
+create index billed_client_month on billed_client (month);
+create index billed_client_end on billed_client (period_end);
+
 -- Sums the readings of these clients' periods again.
 create function refresh_billed(clients bigint[], starts timestamptz[]) returns void
 language plpgsql as $$
@@ -98,6 +118,15 @@ begin
         join billing_reading r on r.bucket_id = b.id and r.period_start = again.period_start
         group by b.client_id, r.period_start, b.source_type_id, b.unit_type_id, counted_in(r.aggregation, u.kind), r.currency
     ) s;
+    delete from billed_client p
+    using unnest(clients, starts) as again (client_id, period_start)
+    where p.client_id = again.client_id and p.period_start = again.period_start;
+    insert into billed_client
+    select p.client_id, p.period_start, max(p.period_end), max(p.month), p.currency, bool_or(p.provisional), sum(p.cost),
+           sum(p.overage), sum(p.buffer), sum(p.committed_buckets), sum(p.over_buckets), sum(p.under_buckets)
+    from unnest(clients, starts) as again (client_id, period_start)
+    join billed_period p on p.client_id = again.client_id and p.period_start = again.period_start
+    group by p.client_id, p.period_start, p.currency;
 end $$;
 
 create function billed_again() returns trigger language plpgsql as $$

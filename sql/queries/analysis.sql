@@ -104,9 +104,16 @@ limit %(limit)s::integer
 -- Overage, buffer and cost of each month from `first` on.
 select p.month, p.currency, sum(p.overage) as overage, sum(p.buffer) as buffer, sum(p.cost) as cost,
        bool_or(p.provisional) as provisional
+from billed_client p
+where p.month >= %(first)s and (%(client_id)s::bigint is null or p.client_id = %(client_id)s)
+group by p.month, p.currency
+
+-- name: trend_unit
+select p.month, p.currency, sum(p.overage) as overage, sum(p.buffer) as buffer, sum(p.cost) as cost,
+       bool_or(p.provisional) as provisional
 from billed_period p
 where p.month >= %(first)s and (%(client_id)s::bigint is null or p.client_id = %(client_id)s)
-  and (%(unit_type)s::text = '' or p.unit_type_id = (select id from unit_type where name = %(unit_type)s))
+  and p.unit_type_id = (select id from unit_type where name = %(unit_type)s::text)
 group by p.month, p.currency
 
 -- name: trend_bucket
@@ -146,14 +153,14 @@ left join source_type t on t.id = f.source_type_id
 select status, count(*) as clients
 from (
     select p.client_id,
-           over_under(sum(p.committed_buckets), sum(p.over_buckets), sum(p.under_buckets)) as status
+           over_under(sum(p.committed_buckets)::bigint, sum(p.over_buckets)::bigint, sum(p.under_buckets)::bigint) as status
     from (
         select client_id, min(period_start) as starts
-        from billed_period
+        from billed_client
         where period_end > %(now)s::timestamptz and period_start <= %(now)s
         group by client_id
     ) opened
-    join billed_period p on p.client_id = opened.client_id and p.period_end = opened.starts
+    join billed_client p on p.client_id = opened.client_id and p.period_end = opened.starts
     group by p.client_id
 ) clients
 group by status
@@ -161,16 +168,16 @@ group by status
 -- name: status_unopened
 -- The newest ended period of each client of whose open one nothing is billed yet.
 select c.id as client_id, newest.ends,
-       (select over_under(sum(p.committed_buckets), sum(p.over_buckets), sum(p.under_buckets))
-        from billed_period p
+       (select over_under(sum(p.committed_buckets)::bigint, sum(p.over_buckets)::bigint, sum(p.under_buckets)::bigint)
+        from billed_client p
         where p.client_id = c.id and p.period_end = newest.ends) as status
 from client c
 cross join lateral (
-    select max(period_end) as ends from billed_period where client_id = c.id and period_end <= %(now)s::timestamptz
+    select max(period_end) as ends from billed_client where client_id = c.id and period_end <= %(now)s::timestamptz
 ) newest
 where newest.ends is not null
   and c.id not in (
-      select client_id from billed_period where period_end > %(now)s and period_start <= %(now)s
+      select client_id from billed_client where period_end > %(now)s and period_start <= %(now)s
   )
 
 -- name: leakage

@@ -23,7 +23,7 @@ group by b.client_id, c.name, c.time_zone, f.currency, f.period_end
 select f.month, f.currency, sum(f.cost) as cost, bool_or(f.provisional) as provisional
 from (
     select p.month, p.currency, sum(p.cost) as cost, bool_or(p.provisional) as provisional
-    from billed_period p
+    from billed_client p
     where p.month >= %(first)s
     group by p.month, p.currency
     union all
