@@ -84,6 +84,8 @@ async def test_it_serves_agents_and_people_and_ends_in_order(site: Site) -> None
                 "binding",
                 "billing",
                 "projection",
+                "control-totals",
+                "retention",
             ]
             run = await admin.RunJob(
                 admin_pb2.RunJobRequest(name="rollup"), metadata=metadata, timeout=DEADLINE_SECONDS
