@@ -110,7 +110,13 @@ class Judgement:
 def judge(figures: Figures, jobs: Iterable[JobHistory], *, now: datetime) -> Judgement:
     """Critical where readings are unaccounted for, a warning for whatever else needs somebody."""
     critical = list(_unbalanced(figures))
-    warnings = [*_jobs(jobs, now), *_silent(figures), *_troubled(figures), *_quarantined(figures), *_overdue(figures)]
+    warnings = [
+        *_jobs(jobs, now),
+        *_silent(figures),
+        *_troubled(figures),
+        *_quarantined(figures),
+        *_overdue(figures),
+    ]
     state = CRITICAL if critical else WARNING if warnings else OK
     return Judgement(state, [*critical, *warnings])
 

@@ -131,10 +131,8 @@ def within_commits(buckets: Iterable[str]) -> list[str]:
     if not named:
         return []
     more = f" and {len(named) - NAMED_MAX} more" if len(named) > NAMED_MAX else ""
-    return [
-        f"Money is estimated by unit; up to its commit a bucket costs the same, used or not: "
-        f"{', '.join(named[:NAMED_MAX])}{more}."
-    ]
+    listed = f"{', '.join(named[:NAMED_MAX])}{more}"
+    return [f"Money is estimated by unit; up to its commit a bucket costs the same, used or not: {listed}."]
 
 
 def scaled(preview: Preview, *, of: int, looked_at: int) -> Preview:

@@ -64,9 +64,7 @@ class BucketActs:
         self, request: agreements_pb2.SetTermsRequest, context: Context
     ) -> inventory_pb2.UpdateBucketReply:
         """Adds dated terms, or replaces those of the same day."""
-        preview = await set_terms(
-            self._db, request.bucket_id, _terms(request.terms), dry_run=request.dry_run
-        )
+        preview = await set_terms(self._db, request.bucket_id, _terms(request.terms), dry_run=request.dry_run)
         return await self._updated(request.bucket_id, preview)
 
     async def DeleteTerms(

@@ -19,7 +19,7 @@ class Nested(Database):
         self._conn = conn
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self, *, changes: bool = True) -> AsyncIterator[Connection]:
         """A savepoint: taken back when the block raises, kept for the outer transaction when it ends."""
         if self._conn.info.transaction_status is TransactionStatus.IDLE:
             # The savepoint would be a transaction of its own, and be kept.

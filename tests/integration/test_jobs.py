@@ -165,7 +165,9 @@ async def test_old_runs_go_and_those_that_figures_name_stay(
 
 
 async def test_an_unknown_job_is_not_found_and_the_known_are_named(db: Database) -> None:
-    with pytest.raises(NotFound, match="rollup, provisioning, binding, billing, projection, control-totals, retention"):
+    with pytest.raises(
+        NotFound, match="rollup, provisioning, binding, billing, projection, control-totals, retention"
+    ):
         await run_job(db, "reboot", now=NOW)
 
 

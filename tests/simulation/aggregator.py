@@ -12,13 +12,13 @@ from uuid import UUID
 import grpc
 import numpy as np
 
+from aggregator.authority import AGENT_URI
 from aggregator.errors import Denied, Invalid, Unavailable
 from aggregator.ingest.admit import Resolved
 from aggregator.ingest.agents import Agent, Presence
 from aggregator.ingest.commit import Committer
 from aggregator.ingest.decode import Refused
 from aggregator.ingest.dictionary import read_dictionary
-from aggregator.authority import AGENT_URI
 from aggregator.rpc.ingest import IngestService
 from aggregator.store.database import Database
 from tests.simulation.chance import Chance

@@ -20,6 +20,11 @@ from aggregator.domain.terms import Aggregation, Segment, Terms
 UNIT = Unit(kind="amount", divisor=1, per="total", precision=4, slot_minutes=60)
 
 
+def told(*figures: object) -> tuple[object, ...]:
+    """Figures to be compared with plain numbers."""
+    return figures
+
+
 def segment(aggregation: Aggregation, *, commit: str = "100") -> Segment:
     terms = Terms(
         id=1,
@@ -196,8 +201,8 @@ def projected(
 def test_what_never_changes_goes_on_as_it_is(aggregation: Aggregation) -> None:
     found = projected(aggregation, [[10] * 24] * 40, before=30)
     wanted = 7200 if aggregation is Aggregation.SUM else 10
-    assert (found.low_quantity, found.quantity, found.high_quantity) == (wanted, wanted, wanted)
-    assert (found.method, found.low_cost, found.cost) == ("paths", 2 * wanted, 2 * wanted)
+    assert told(found.low_quantity, found.quantity, found.high_quantity) == (wanted, wanted, wanted)
+    assert told(found.method, found.low_cost, found.cost) == ("paths", 2 * wanted, 2 * wanted)
 
 
 @pytest.mark.parametrize("aggregation", DRAWN)
@@ -268,7 +273,7 @@ def test_weekdays_go_on() -> None:
 
 def test_with_fewer_than_fourteen_days_it_is_the_run_rate_and_the_range_unknown() -> None:
     found = projected(Aggregation.SUM, [[10] * 24] * 13, before=3)
-    assert (found.method, found.quantity) == ("run-rate", 7200)
+    assert told(found.method, found.quantity) == ("run-rate", 7200)
     assert (found.low_quantity, found.high_quantity, found.low_cost, found.high_cost) == (None,) * 4
     assert projected(Aggregation.SUM, [[10] * 24] * 14, before=4).method == "paths"
 
@@ -294,7 +299,7 @@ def test_days_before_anything_was_used_are_no_history() -> None:
 @pytest.mark.parametrize("aggregation", [Aggregation.COUNT, Aggregation.SUM_OF_MAX])
 def test_what_is_in_no_day_stays_what_it_is(aggregation: Aggregation) -> None:
     found = projected(aggregation, [[10] * 24] * 40, before=30)
-    assert (found.method, found.quantity) == ("run-rate", 10)
+    assert told(found.method, found.quantity) == ("run-rate", 10)
 
 
 def test_a_percentile_whose_values_were_not_kept_is_what_it_is() -> None:
@@ -309,7 +314,7 @@ def test_a_percentile_whose_values_were_not_kept_is_what_it_is() -> None:
     )
     found = project([measured], unit=UNIT, currency_digits=2, days=days, chance=Random(1).random)
     assert found is not None
-    assert (found.method, found.quantity) == ("run-rate", 10)
+    assert told(found.method, found.quantity) == ("run-rate", 10)
 
 
 def test_a_segment_to_come_is_drawn_like_the_one_before() -> None:
@@ -328,7 +333,7 @@ def test_a_segment_to_come_is_drawn_like_the_one_before() -> None:
         chance=Random(1).random,
     )
     assert found is not None
-    assert (found.method, found.quantity, found.low_quantity) == ("paths", 7200, 7200)
+    assert told(found.method, found.quantity, found.low_quantity) == ("paths", 7200, 7200)
 
 
 def test_unit_hours_and_rates_are_projected_in_what_they_are_billed_in() -> None:
@@ -353,7 +358,7 @@ def test_unit_hours_and_rates_are_projected_in_what_they_are_billed_in() -> None
         chance=Random(1).random,
     )
     assert of_rate is not None
-    assert (of_rate.quantity, of_rate.method) == (3, "paths")
+    assert told(of_rate.quantity, of_rate.method) == (3, "paths")
     of_level = project(
         [
             Measured(
