@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -162,6 +163,15 @@ CHANGES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
         {"revoked_at": None},
         {"revoked_at": "2026-01-01T00:00:00+00:00"},
     ),
+    "acknowledgement": (
+        (
+            "insert into acknowledgement (client_id, period_start, kind, subject, reason, made_by)"
+            " values (%(client)s, '2026-01-01', 'unbound', 'asset:1', 'not billed', 'ops')"
+        ),
+        "reason = 'other'",
+        {"reason": "not billed"},
+        {"reason": "other"},
+    ),
 }
 
 
@@ -169,7 +179,7 @@ async def test_every_audited_table_is_tried_here(world: World) -> None:
     asked = await world.conn.execute(
         "select distinct tgrelid::regclass::text from pg_trigger where tgname like 'audit_%' and not tgisinternal"
     )
-    assert {name for (name,) in await asked.fetchall()} == {*CHANGES, "quarantine"}
+    assert {name for (name,) in await asked.fetchall()} == {*CHANGES, "quarantine", "certificate"}
 
 
 @pytest.mark.storage
@@ -195,6 +205,23 @@ async def test_what_is_typed_into_psql_is_written_down_as_the_database_users(
     [text] = await world.one("select coalesce(string_agg(to_jsonb(e)::text, ''), '') from audit_entry e")
     assert "hash-of" not in text
     assert "686173682d6f66" not in text
+
+
+async def test_a_certificate_is_written_down_unless_it_renews_another(world: World) -> None:
+    agent = await world.agent()
+    for number, way in enumerate(("by-hand", "renew"), start=1):
+        await world.insert(
+            "certificate",
+            returning="agent_id",
+            serial=f"{number}f",
+            agent_id=agent,
+            generation=number,
+            not_after=datetime(2026, 1, 1, tzinfo=UTC),
+            way=way,
+            authority="ab",
+        )
+    _, _, [entry] = await newest(world)
+    assert (entry.action, entry.table, entry.record) == ("insert", "certificate", "1f")
 
 
 @pytest.mark.parametrize(

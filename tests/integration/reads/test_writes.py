@@ -88,6 +88,10 @@ async def test_an_assignment_rule_is_answered_as_it_is_listed(
         for priority in (1, 5, 1)
     ]
     listed = await service.ListAssignmentRules(inventory_pb2.ListAssignmentRulesRequest(), context)
+    assert made[0].HasField("preview")
+    for rule in made:
+        # Of the act that made it, so in no list.
+        rule.ClearField("preview")
     assert list(listed.rules) == [made[1], made[0], made[2]]
     assert made[0].filter == wanted
 
