@@ -38,7 +38,11 @@ demo: $(STAMP) ## meter this host and open the terminal on it (ONCE=1: run once,
 
 test: $(STAMP) ## run the whole suite on a real TimescaleDB (ULLAGE_TEST_DSN names one)
 	@$(BIN)/python deploy/timescaledb.py prepare
+ifneq ($(strip $(ARGS)),)
 	@$(BIN)/python -m pytest $(ARGS)
+else
+	@$(BIN)/python tests/all.py
+endif
 
 lint: $(STAMP) ## ruff, mypy strict, import rules, stale generated code
 	@$(BIN)/ruff check .
