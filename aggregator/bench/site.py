@@ -26,6 +26,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import sql
 from aggregator import authority
+from aggregator.actions.run_job import JOBS
 from aggregator.errors import Conflict, Unavailable
 from aggregator.store.migrate import migrate
 
@@ -116,7 +117,7 @@ class Site:
     def _wait_for_jobs(self) -> None:
         until = time.monotonic() + READY_SECONDS_MAX
         with psycopg.connect(self.dsn, autocommit=True) as conn:
-            while conn.execute(_Q["jobs_at_rest"]).fetchone() != (True,):
+            while conn.execute(_Q["jobs_at_rest"], {"jobs": len(JOBS)}).fetchone() != (True,):
                 if time.monotonic() > until:
                     raise Unavailable(f"the aggregator's jobs did not end within {READY_SECONDS_MAX:g} s")
                 time.sleep(0.1)

@@ -61,7 +61,7 @@ checkpoint
 
 -- name: jobs_at_rest
 -- Whether every job has run once: at its start an aggregator looks for what was missed.
-select count(distinct job) = 4 and bool_and(ended_at is not null) from run
+select count(distinct job) >= %(jobs)s::integer and bool_and(ended_at is not null) from run
 
 -- name: world_clients
 -- Clients in three currencies, each with a prefix that names of its assets begin with, and whose time before this month
