@@ -4,8 +4,7 @@
 alter table asset
     -- The asset that this one was merged into: its series point there, it is in no list. Never a chain.
     add column merged_into bigint references asset check (merged_into <> id),
-    add column merged_at timestamptz,
-    add column updated_at timestamptz;
+    add column merged_at timestamptz;
 
 create index asset_merged on asset (merged_into) where merged_into is not null;
 
