@@ -8,6 +8,7 @@ from typing import Protocol
 import click
 
 from tui.cli.output import Row, Value, to_table, write, write_object
+from tui.cli.question import agree
 from tui.cli.session import EXIT_USAGE, Failure, has_terminal, say
 from tui.failures import sentence
 from tui.format import clean, decimal, plural
@@ -141,4 +142,4 @@ def ask(question: str, *, yes: bool) -> None:
         return
     if not has_terminal():
         raise Failure(f"{question} There is no terminal to ask on: repeat with --yes to do it.", EXIT_USAGE)
-    click.confirm(question, abort=True, err=True)
+    agree(question)

@@ -7,6 +7,7 @@ from tui.cli.listing import Found, every, pages, show
 from tui.cli.names import client_id
 from tui.cli.options import client_option, form_option, limit_option, yes_option
 from tui.cli.output import Row, Value, write, write_facts, write_object
+from tui.cli.question import answer
 from tui.cli.session import EXIT_FAILED, EXIT_USAGE, Failure, has_terminal, run, say
 from tui.cli.values import parse_day
 from tui.client import RUN_SECONDS_MAX, Aggregator, Page
@@ -326,6 +327,6 @@ def confirm(plan: closing_pb2.FinaliseReply) -> None:
         f"{plural(plan.adjustments, 'adjustment')}, {money(plan.total.amount, plan.total.currency)}."
     )
     say("A finalised period is never changed again.")
-    typed = click.prompt("Type the client's name to finalise it", err=True)
+    typed = answer("Type the client's name to finalise it: ")
     if typed.strip() not in {period.client_name.strip(), clean(period.client_name).strip()}:
         raise Failure("That is not the client's name: nothing was done.", EXIT_FAILED)
