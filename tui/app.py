@@ -12,21 +12,17 @@ from textual import on, work
 from textual.app import App
 from textual.binding import Binding, BindingType
 
+from tui.catalogue import PLACES, WITH_DIGIT
 from tui.client import Aggregator, AssetQuery, Changed, Connected, Lost
+from tui.desk import Desk
 from tui.failures import CallFailed
 from tui.messages import GoTo, Link, LinkChanged, News, OpenAsset, OpenAssets, OpenBucket, OpenClient
 from tui.palette import Jump
-from tui.screens.asset import AssetScreen
-from tui.screens.assets import AssetsScreen
-from tui.screens.bucket import BucketScreen
-from tui.screens.buckets import BucketsScreen
-from tui.screens.clients import ClientScreen, ClientsScreen
-from tui.screens.dashboard import DashboardScreen
 from tui.screens.help import HelpScreen
-from tui.screens.live import Desk, LiveScreen
-from tui.screens.unbound import UnboundScreen
+from tui.screens.listing import ListScreen
+from tui.screens.live import LiveScreen
+from tui.settings import Settings
 from tui.theme import THEME
-from tui.widgets.frame import MAIN_SCREENS
 
 # How often it is looked whether the terminal is still there.
 TERMINAL_SECONDS = 2.0
@@ -47,8 +43,8 @@ class UllageApp(App[None]):
     COMMAND_PALETTE_BINDING = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(digit, f"main('{name}')", f"{title} screen", show=False)
-            for digit, name, title in MAIN_SCREENS
+            Binding(place.digit, f"main('{place.name}')", f"{place.title} screen", show=False)
+            for place in WITH_DIGIT
         ),
         Binding("colon", "command_palette", "Jump", key_display=":"),
         Binding("ctrl+p", "command_palette", "Jump", show=False),
@@ -56,19 +52,18 @@ class UllageApp(App[None]):
         Binding("q", "quit", "Quit"),
     ]
 
-    def __init__(self, aggregator: Aggregator, *, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        aggregator: Aggregator,
+        *,
+        settings: Settings | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
         super().__init__()
-        self.desk = Desk(aggregator, clock, Link("connecting", clock()))
+        self.desk = Desk(aggregator, clock, Link("connecting", clock()), settings)
         self._changed: set[str] = set()
-        makers: dict[str, Callable[[Desk], LiveScreen]] = {
-            "dashboard": DashboardScreen,
-            "clients": ClientsScreen,
-            "assets": AssetsScreen,
-            "unbound": UnboundScreen,
-            "buckets": BucketsScreen,
-        }
-        for name, make in makers.items():
-            self.add_mode(name, partial(make, self.desk))
+        for place in PLACES:
+            self.add_mode(place.name, partial(place.make, self.desk))
 
     async def on_mount(self) -> None:
         """The dashboard first, then the news."""
@@ -109,6 +104,7 @@ class UllageApp(App[None]):
             identity = await self.desk.aggregator.who_am_i()
         except CallFailed:
             return
+        self.desk.identity = identity
         self.desk.who = f"{identity.key_name} ({identity.role}) at {self.desk.aggregator.address}"
         self._show_link()
 
@@ -127,6 +123,7 @@ class UllageApp(App[None]):
         for screen in self.screen_stack:
             if isinstance(screen, LiveScreen) and screen.is_mounted:
                 screen.show_link()
+                screen.refresh_bindings()
 
     def on_news(self) -> None:
         """The screen on view decides whether it matters."""
@@ -147,25 +144,48 @@ class UllageApp(App[None]):
         await self.switch_mode(message.screen)
         while len(self.screen_stack) > 1:
             await self.pop_screen()
-        if message.assets is not None and isinstance(self.screen, AssetsScreen):
-            self.screen.restrict(message.assets)
+        screen = self.screen
+        if message.assets is not None:
+            from tui.screens.assets import AssetsScreen
+
+            if isinstance(screen, AssetsScreen):
+                screen.restrict(message.assets)
+        elif message.search and isinstance(screen, ListScreen):
+            screen.search_for(message.search)
 
     @on(OpenClient)
     async def _open_client(self, message: OpenClient) -> None:
+        from tui.screens.clients import ClientScreen
+
         await self.push_screen(ClientScreen(self.desk, message.client_id, message.name, message.bucket_id))
 
     @on(OpenAsset)
     async def _open_asset(self, message: OpenAsset) -> None:
+        from tui.screens.asset import AssetScreen
+
         await self.push_screen(AssetScreen(self.desk, message.asset_id, message.name))
 
     @on(OpenBucket)
     async def _open_bucket(self, message: OpenBucket) -> None:
+        from tui.screens.bucket import BucketScreen
+
         await self.push_screen(BucketScreen(self.desk, message.bucket))
 
     @on(OpenAssets)
     async def _open_assets(self, message: OpenAssets) -> None:
+        from tui.screens.assets import AssetsScreen
+
         query = AssetQuery(client_id=message.client_id)
         await self.push_screen(AssetsScreen(self.desk, query, message.client_name))
+
+    def copy(self, text: str) -> None:
+        """Puts a text on the person's clipboard by way of the terminal, and says so: no terminal tells whether it did."""
+        from tui.clipboard import copy_sequence
+
+        sequence, said = copy_sequence(text, os.environ)
+        if sequence and self._driver is not None:
+            self._driver.write(sequence)
+        self.notify(said, timeout=6, markup=False)
 
     def action_help_quit(self) -> None:
         """Ctrl+C ends the program, as it ends every other in a terminal; with text selected it copies that instead."""

@@ -19,6 +19,7 @@ from ullage.wire import to_decimal, to_time
 TEXT_CHARACTERS_MAX = 200
 # For "does not apply" and "not known".
 NONE = "—"
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _REPLACEMENT = "\ufffd"
 # Zero-width marks that pile up on one cell are category M, not C.
 _MARKS_MAX = 2
@@ -181,3 +182,16 @@ def plural(count: int, noun: str) -> str:
 def yes(value: bool) -> str:
     """``yes`` or ``no``."""
     return "yes" if value else "no"
+
+
+def words_of_act(act: str) -> str:
+    """``assign assets`` of ``Inventory/AssignAssets``; other names stay as they are."""
+    name = clean(act.rpartition("/")[2], 60)
+    return "".join(f" {c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name)).strip()
+
+
+def month_name(month: str) -> str:
+    """``Oct 2026`` of ``2026-10``; what is no month stays as it is."""
+    year, _, number = clean(month, 7).partition("-")
+    known = number.isdigit() and 1 <= int(number) <= len(MONTHS)
+    return f"{MONTHS[int(number) - 1]} {year}" if known else f"{year}-{number}" if number else year

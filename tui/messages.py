@@ -90,10 +90,11 @@ class Refreshed(Message):
 
 @dataclass
 class GoTo(Message):
-    """Show a main screen; for the list of assets, restricted like this."""
+    """Show a main screen: of a list what ``search`` finds, of the list of assets those of ``assets``."""
 
     screen: str
     assets: AssetQuery | None = None
+    search: str = ""
 
 
 @dataclass

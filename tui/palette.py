@@ -1,4 +1,4 @@
-"""``:`` and ctrl+p: jump to a screen by its name, to a client, an asset or a bucket by a part of theirs.
+"""``:`` and ctrl+p: jump to a screen, filtered if more words follow, or to a thing by a part of its name.
 
 ``client brook`` and ``asset web-`` ask the aggregator; without such a word screens are found at once and everything
 else from two characters on.
@@ -10,12 +10,12 @@ from functools import partial
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.message import Message
 
+from tui.catalogue import PLACES, Place
 from tui.client import Aggregator, AssetQuery, Page
 from tui.failures import CallFailed
 from tui.format import clean, cut, text
 from tui.messages import GoTo, OpenAsset, OpenBucket, OpenClient
 from tui.screens.live import LiveScreen
-from tui.widgets.frame import MAIN_SCREENS
 
 HITS_MAX = 8
 NAME_CELLS_MAX = 40
@@ -23,6 +23,22 @@ SEARCH_CHARACTERS_MIN = 2
 # Between two keys: the palette asks anew at each.
 TYPING_SECONDS = 0.2
 _NOUNS = ("client", "asset", "bucket")
+
+
+def _help(place: Place) -> str:
+    return f"{place.about}, key {place.digit}" if place.digit else place.about
+
+
+def named(word: str) -> Place | None:
+    """The screen that a first word means: its name or a beginning of it, one number or the other."""
+    wanted = word.casefold().replace("_", "-")
+    if len(wanted) < SEARCH_CHARACTERS_MIN:
+        return None
+    for place in PLACES:
+        names = {place.name, place.title.casefold().replace(" ", "-")}
+        if wanted in names or f"{wanted}s" in names:
+            return place
+    return next((place for place in PLACES if place.name.startswith(wanted)), None)
 
 
 class Jump(Provider):
@@ -38,32 +54,39 @@ class Jump(Provider):
 
     async def discover(self) -> Hits:
         """Before anything is typed: the main screens."""
-        for digit, name, title in MAIN_SCREENS:
-            yield DiscoveryHit(title, partial(self._go, GoTo(name)), help=f"screen, key {digit}")
+        for place in PLACES:
+            yield DiscoveryHit(place.title, partial(self._go, GoTo(place.name)), help=_help(place))
 
     async def search(self, query: str) -> Hits:
-        """Screens by name, then what the aggregator knows."""
+        """Screens by name, the same filtered, then what the aggregator knows."""
         matcher = self.matcher(query)
-        for digit, name, title in MAIN_SCREENS:
-            score = matcher.match(title)
+        for place in PLACES:
+            score = matcher.match(place.title)
             if score > 0:
                 yield Hit(
                     score,
-                    matcher.highlight(title),
-                    partial(self._go, GoTo(name)),
-                    help=f"screen, key {digit}",
+                    matcher.highlight(place.title),
+                    partial(self._go, GoTo(place.name)),
+                    help=_help(place),
                 )
         noun, _, rest = query.strip().partition(" ")
+        rest = rest.strip()
+        meant = named(noun)
+        if meant is not None and rest:
+            yield self._hit(0.9, f"{meant.title}: {rest}", "all that match", GoTo(meant.name, search=rest))
         nouns: tuple[str, ...] = _NOUNS
         wanted = query.strip()
-        if noun.rstrip("s") in _NOUNS:
-            nouns, wanted = (noun.rstrip("s"),), rest.strip()
+        if noun.casefold().rstrip("s") in _NOUNS:
+            nouns, wanted = (noun.casefold().rstrip("s"),), rest
         if len(wanted) < SEARCH_CHARACTERS_MIN:
             return
         await asyncio.sleep(TYPING_SECONDS)
         try:
-            for place, one in enumerate(nouns):
-                for hit in await self._find(one, wanted, score=0.5 - place / 10):
+            for order, one in enumerate(nouns):
+                hits = await self._find(one, wanted, score=0.5 - order / 10)
+                for hit in hits:
+                    # The only one of its kind that was asked for is what is meant; else the list of all comes first.
+                    hit.score = 0.95 if len(nouns) == len(hits) == 1 else hit.score
                     yield hit
         except CallFailed:
             # The status bar says what is wrong; screens are found all the same.

@@ -12,11 +12,12 @@ from tui.cli.clients import clients
 from tui.cli.listing import show, whole
 from tui.cli.names import client_id
 from tui.cli.options import client_option, dry_run_option, form_option, limit_option
-from tui.cli.outcome import consequences, preview_row, totals
+from tui.cli.outcome import consequences, preview_row
 from tui.cli.output import Row, write, write_object
 from tui.cli.session import EXIT_FAILED, EXIT_USAGE, Failure, run, say
 from tui.client import RUN_SECONDS_MAX, Aggregator
 from tui.format import clean, decimal, moment, plural
+from tui.preview import totals
 from ullage.v1 import exchange_pb2
 
 FILE_BYTES_MAX = 4 * 1024 * 1024

@@ -7,10 +7,10 @@ from typing import Protocol
 
 import click
 
+from tui import preview as preview_words
 from tui.cli.output import Row, Value, to_table, write, write_object
 from tui.cli.question import agree
 from tui.cli.session import EXIT_USAGE, Failure, has_terminal, say
-from tui.failures import sentence
 from tui.format import clean, decimal, plural
 from ullage.v1 import types_pb2
 
@@ -60,26 +60,6 @@ def preview_row(preview: types_pb2.Preview) -> dict[str, Value]:
     }
 
 
-def totals(preview: types_pb2.Preview) -> list[str]:
-    """In sentences: how much it concerns, what it means for money, and what else to know."""
-    readings = plural(preview.readings, "reading")
-    said = []
-    if preview.assets or preview.series or preview.readings:
-        counted = f"{plural(preview.assets, 'asset')}, {preview.series:,} series, {readings}"
-        said.append(sentence(f"{counted} of time that is not finalised"))
-    for money in preview.money:
-        amount = decimal(money.amount)
-        if amount:
-            more = "more" if amount > 0 else "less"
-            said.append(f"About {money.currency} {abs(amount):,f} {more} would be billed for that time.")
-    if not any(decimal(money.amount) for money in preview.money) and preview.series:
-        said.append("No difference in money was found for that time.")
-    if preview.unpriced:
-        said.append(f"{preview.unpriced:,} series have no price yet and are not in that sum.")
-    said.extend(sentence(note) for note in preview.notes)
-    return said or ["Nothing that is metered is concerned."]
-
-
 def write_preview(preview: types_pb2.Preview, form: str, *, more: Row | None = None) -> None:
     """A dry run's answer on stdout; ``more`` are fields of the act's own, in JSON."""
     match form:
@@ -88,8 +68,8 @@ def write_preview(preview: types_pb2.Preview, form: str, *, more: Row | None = N
         case "csv":
             write([line_row(line) for line in preview.lines], LINE_COLUMNS, form)
         case _:
-            for sentence in totals(preview):
-                click.echo(clean(sentence, 1000))
+            for words in preview_words.totals(preview):
+                click.echo(clean(words, 1000))
             if preview.lines:
                 click.echo()
                 click.echo(to_table([line_row(line) for line in preview.lines], LINE_COLUMNS), nl=False)
@@ -125,15 +105,8 @@ def acted(reply: Acted, asked: int, noun: str, form: str, *, dry_run: bool, reve
 
 def consequences(preview: types_pb2.Preview) -> None:
     """What an act that was done means for money, in words; nothing where it means nothing."""
-    for money in preview.money:
-        amount = decimal(money.amount)
-        if amount:
-            more = "more" if amount > 0 else "less"
-            say(
-                f"About {money.currency} {abs(amount):,f} {more} will be billed for time that is not finalised."
-            )
-    for note in preview.notes:
-        say(sentence(note))
+    for words in preview_words.consequences(preview):
+        say(words)
 
 
 def ask(question: str, *, yes: bool) -> None:

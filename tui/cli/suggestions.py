@@ -8,12 +8,13 @@ import click
 from tui.cli.assets import assets
 from tui.cli.listing import show
 from tui.cli.options import confirm_option, dry_run_option, form_option, limit_option
-from tui.cli.outcome import acted, ask, totals, write_preview
+from tui.cli.outcome import acted, ask, write_preview
 from tui.cli.output import Row, to_table
 from tui.cli.selection import AssetFilters, Chosen, asset_choice, asset_filters, read_ids
 from tui.cli.session import run, say
 from tui.client import Aggregator
 from tui.format import plural
+from tui.preview import totals
 from ullage.v1 import asset_acts_pb2
 
 Suggestion = asset_acts_pb2.Suggestion

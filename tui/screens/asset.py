@@ -10,11 +10,12 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import DataTable, Static
 
+from tui.desk import Desk
 from tui.failures import CallFailed
 from tui.format import NONE, ago, clean, day, moment, quantity, stamp, text
 from tui.messages import Loaded, LoadFailed, OpenClient, Refreshed
 from tui.screens import cells
-from tui.screens.live import Desk, LiveScreen
+from tui.screens.live import LiveScreen
 from tui.theme import ATTENTION, FAINT
 from tui.widgets.chart import UsageChart
 from tui.widgets.facts import Facts
@@ -127,10 +128,8 @@ class AssetScreen(LiveScreen):
             table_id="history",
         )
 
-    def compose(self) -> ComposeResult:
+    def content(self) -> ComposeResult:
         """Facts, unit types beside the chart, history."""
-        bar, status, footer = self.frame(main=self.MAIN)
-        yield bar
         yield Crumbs("Assets", self._asset_name)
         yield Static("… loading", id="asset-notice", classes="notice", markup=False)
         yield Facts()
@@ -139,8 +138,6 @@ class AssetScreen(LiveScreen):
             yield UsageChart()
         yield Static(Text("Assignments and bindings", "bold"), classes="list-title", id="history-title")
         yield self._history
-        yield status
-        yield footer
 
     def on_mount(self) -> None:
         """Nothing but the notice until the answer is there."""

@@ -8,10 +8,11 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from tui.client import AssetQuery, Page
+from tui.desk import Desk
 from tui.format import clean, moment, text
 from tui.messages import OpenAsset
 from tui.screens import cells
-from tui.screens.live import Desk, ListScreen
+from tui.screens.listing import ListScreen
 from tui.theme import FAINT
 from tui.widgets.list_table import Listing, ListTable
 from tui.widgets.row_table import Column

@@ -9,11 +9,12 @@ from textual import work
 from textual.app import ComposeResult
 
 from tui.client import Page
+from tui.desk import Desk
 from tui.failures import CallFailed
 from tui.format import NONE, ago, clean, days, decimal, moment, money, percent, plural, quantity, text
 from tui.messages import Loaded, LoadFailed
 from tui.screens import cells
-from tui.screens.live import Desk, ListScreen
+from tui.screens.listing import ListScreen
 from tui.theme import BAD, FAINT, GOOD
 from tui.widgets.facts import Facts
 from tui.widgets.frame import Crumbs

@@ -7,10 +7,11 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from tui.client import Page
+from tui.desk import Desk
 from tui.format import text
 from tui.messages import OpenBucket
 from tui.screens import cells
-from tui.screens.live import Desk, ListScreen
+from tui.screens.listing import ListScreen
 from tui.theme import FAINT
 from tui.widgets.list_table import Listing, ListTable
 from tui.widgets.row_table import Column

@@ -9,11 +9,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from tui.client import Page
+from tui.desk import Desk
 from tui.failures import CallFailed
 from tui.format import clean, days, moment, money, plural, text
 from tui.messages import Loaded, LoadFailed, OpenAssets, OpenBucket, OpenClient
 from tui.screens import cells
-from tui.screens.live import Desk, ListScreen
+from tui.screens.listing import ListScreen
 from tui.theme import FAINT
 from tui.widgets.facts import Facts
 from tui.widgets.frame import Crumbs

@@ -12,10 +12,11 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
 from tui.client import AssetQuery
+from tui.desk import Desk
 from tui.failures import CallFailed
 from tui.format import NONE, clean, duration, moment, money, percent, plural, text
 from tui.messages import GoTo, Loaded, LoadFailed, OpenClient, Refreshed
-from tui.screens.live import Desk, LiveScreen
+from tui.screens.live import LiveScreen
 from tui.theme import ATTENTION, BAD, FAINT, GOOD
 from tui.widgets.cards import Card, Cards
 from tui.widgets.chart import RevenueChart
@@ -69,10 +70,8 @@ class DashboardScreen(LiveScreen):
             table_id="overages",
         )
 
-    def compose(self) -> ComposeResult:
+    def content(self) -> ComposeResult:
         """Figures first."""
-        bar, status, footer = self.frame(main=self.MAIN)
-        yield bar
         with Cards():
             yield Card("Clients", card_id="clients", opens=lambda: GoTo("clients"))
             yield Card("Assets", card_id="assets", opens=lambda: GoTo("assets", AssetQuery()))
@@ -97,8 +96,6 @@ class DashboardScreen(LiveScreen):
                     yield self._overages
                     yield Static("… loading", id="overages-notice", classes="panel-notice", markup=False)
         yield Static(id="health", markup=False)
-        yield status
-        yield footer
 
     def on_mount(self) -> None:
         """Titles; the figures follow."""

@@ -1,21 +1,21 @@
-"""What all screens have in common: the frame, the keys, and that they follow the news while they are on view."""
+"""What all screens have in common: the frame, the keys, following the news, and doing things after a dry run."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from textual import on
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Footer
 
-from tui.client import Aggregator
-from tui.messages import GoTo, Link, Refreshed
-from tui.widgets.frame import NavBar, StatusBar
-from tui.widgets.list_table import ListTable
+from tui.desk import Desk
+from tui.dialogs.act import Act, ActDialog
+from tui.dialogs.form import Filled, Form, FormDialog
+from tui.messages import GoTo, Refreshed
+from tui.preview import consequences
+from tui.screens import undo
+from tui.widgets.frame import KeyLine, NavBar, StatusBar
 
 # News come in bursts; a screen asks once for all that arrive within this time,
 NEWS_SECONDS = 0.5
@@ -23,17 +23,7 @@ NEWS_SECONDS = 0.5
 REFETCH_SECONDS_MIN = 2.0
 # "3 min ago" is drawn anew this often.
 REDRAW_SECONDS = 20.0
-
-
-@dataclass(slots=True)
-class Desk:
-    """What the screens work with and what they all show: the aggregator, a clock (aware, UTC), the connection."""
-
-    aggregator: Aggregator
-    clock: Callable[[], datetime]
-    link: Link
-    # Key, role and address, once the aggregator has said it.
-    who: str = ""
+SAID_SECONDS = 6.0
 
 
 class LiveScreen(Screen[None]):
@@ -43,10 +33,14 @@ class LiveScreen(Screen[None]):
     NOUNS: ClassVar[frozenset[str]] = frozenset()
     # The main screen this belongs to, for the bar at the top.
     MAIN: ClassVar[str] = ""
+    # Which call an action makes, "Service/Method": without the right to it the key is not offered and says why.
+    NEEDS: ClassVar[dict[str, str]] = {"undo": "Admin/UndoAudit", "redo": "Admin/UndoAudit"}
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (120, "-wide"), (160, "-vast")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "refetch", "Refresh", show=False),
+        Binding("z", "undo", "Undo", show=False),
+        Binding("Z", "redo", "Redo", show=False),
         Binding("escape", "up", "Up", key_display="esc"),
     ]
 
@@ -55,19 +49,43 @@ class LiveScreen(Screen[None]):
         self.desk = desk
         self._waiting: Timer | None = None
         self._asked_at: datetime | None = None
+        self._missed = False
 
-    def frame(self, *, main: str) -> tuple[NavBar, StatusBar, Footer]:
+    def frame(self) -> tuple[NavBar, StatusBar, KeyLine]:
         """The lines that every screen has: main screens, connection, keys."""
-        return NavBar(main), StatusBar(self.desk.clock), Footer(show_command_palette=False)
+        settings = self.desk.settings
+        status = StatusBar(
+            self.desk.clock,
+            profile=settings.profile if settings is not None else "",
+            production=settings is not None and settings.production,
+        )
+        return NavBar(self.MAIN), status, KeyLine()
+
+    def compose(self) -> ComposeResult:
+        """The frame around the screen's own content."""
+        bar, status, keys = self.frame()
+        yield bar
+        yield from self.content()
+        yield status
+        yield keys
+
+    def content(self) -> ComposeResult:
+        """What stands between the lines of the frame."""
+        yield from ()
 
     def on_mount(self) -> None:
         """The first question follows from coming on view."""
+        settings = self.desk.settings
+        self.set_class(settings is not None and settings.production, "-production")
         self.set_interval(REDRAW_SECONDS, self.redraw)
 
     def on_screen_resume(self) -> None:
         """What was off view may be old."""
         self.show_link()
-        self.action_refetch()
+        if self.frozen():
+            self._missed = True
+        else:
+            self.action_refetch()
 
     def ask(self) -> None:
         """Asks the aggregator for what is shown, in a worker."""
@@ -76,11 +94,21 @@ class LiveScreen(Screen[None]):
     def redraw(self) -> None:
         """Draws what is shown again at the present time."""
 
+    def frozen(self) -> bool:
+        """Whether nothing may move now."""
+        return False
+
+    def thawed(self) -> None:
+        """What was missed while nothing might move is asked for."""
+        if self._missed and not self.frozen():
+            self.action_refetch()
+
     def action_refetch(self) -> None:
         """Asks now."""
         if self._waiting is not None:
             self._waiting.stop()
             self._waiting = None
+        self._missed = False
         self._asked_at = self.desk.clock()
         self.ask()
 
@@ -88,10 +116,20 @@ class LiveScreen(Screen[None]):
         """Something changed: asks soon, if it is shown here."""
         if not self.NOUNS & nouns or self._waiting is not None:
             return
+        if self.frozen():
+            self._missed = True
+            return
         since = (
             (self.desk.clock() - self._asked_at).total_seconds() if self._asked_at else REFETCH_SECONDS_MIN
         )
-        self._waiting = self.set_timer(max(NEWS_SECONDS, REFETCH_SECONDS_MIN - since), self.action_refetch)
+        self._waiting = self.set_timer(max(NEWS_SECONDS, REFETCH_SECONDS_MIN - since), self._news_due)
+
+    def _news_due(self) -> None:
+        self._waiting = None
+        if self.frozen():
+            self._missed = True
+        else:
+            self.action_refetch()
 
     def action_up(self) -> None:
         """To the screen this was opened from; from a main screen to the dashboard."""
@@ -110,71 +148,83 @@ class LiveScreen(Screen[None]):
         status = self.query_one(StatusBar)
         status.link, status.who = self.desk.link, self.desk.who
 
-    def link_changed(self) -> None:
-        """A connection that came back brings fresh figures."""
-        self.show_link()
-        if self.desk.link.state == "live":
-            self.action_refetch()
+    # Who may do what.
 
+    def _refusal(self, action: str) -> str:
+        for base in type(self).__mro__:
+            needs = vars(base).get("NEEDS", {})
+            if action in needs:
+                return self.desk.refusal(needs[action])
+        return ""
 
-class ListScreen(LiveScreen):
-    """A screen around one list."""
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Acts that this key may not do are not offered."""
+        return not self._refusal(action)
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("s", "sort", "Sort"),
-        Binding("S", "reverse", "Reverse order", show=False),
-        Binding("right_square_bracket", "turn(1)", "Next page", key_display="]", show=False),
-        Binding("left_square_bracket", "turn(-1)", "Previous page", key_display="[", show=False),
-    ]
+    def on_key(self, event: events.Key) -> None:
+        """A key that nothing took because it may not be used here says why."""
+        for binding in self._bindings.key_to_bindings.get(event.key, []):
+            refusal = self._refusal(binding.action)
+            if refusal:
+                event.stop()
+                self.say(refusal)
+                return
 
-    @property
-    def table(self) -> ListTable[Any]:
-        """The list."""
-        return self.query_one(ListTable)
+    # Doing things.
 
-    def compose(self) -> ComposeResult:
-        """Frame, what stands above the list, the list."""
-        bar, status, footer = self.frame(main=self.MAIN)
-        yield bar
-        yield from self.above()
-        yield self.make_list()
-        yield status
-        yield footer
+    def say(self, words: str, *, failed: bool = False) -> None:
+        """A line that goes away by itself."""
+        severity = "error" if failed else "information"
+        self.notify(words, severity=severity, timeout=SAID_SECONDS, markup=False)  # type: ignore[arg-type]
 
-    def above(self) -> ComposeResult:
-        """Widgets above the list."""
-        yield from ()
+    @work(group="act")
+    async def perform(self, act: Act) -> None:
+        """Shows what it would do, does it when the person says so, and says what it did."""
+        reply = await self.app.push_screen_wait(ActDialog(act))
+        if reply is not None:
+            self.performed(act, reply)
 
-    def make_list(self) -> ListTable[Any]:
-        """The list itself."""
+    @work(group="act")
+    async def fill(self, form: Form) -> None:
+        """Shows a form; with an act, says what it did; else ``filled`` takes the values."""
+        filled: Filled | None = await self.app.push_screen_wait(FormDialog(form))
+        if filled is None:
+            return
+        if filled.act is not None:
+            self.performed(filled.act, filled.reply)
+        else:
+            self.filled(form, filled.values)
+
+    def filled(self, form: Form, values: dict[str, str]) -> None:
+        """What to do with a form that has no act of its own."""
         raise NotImplementedError
 
-    def ask(self) -> None:
-        """For the page on view."""
-        self.table.refetch()
+    def performed(self, act: Act, reply: Any) -> None:
+        """Something was done: says so, and how it is taken back, and asks for what is shown anew."""
+        words = act.done(reply) if act.done is not None else f"{act.title}: done."
+        preview = getattr(reply, "preview", None)
+        if preview is not None:
+            words = " ".join([words, *consequences(preview)[:2]])
+        if act.undoable and bool(getattr(reply, "audit_group", False)):
+            words += " z takes it back."
+        self.say(words)
+        self.action_refetch()
 
-    def redraw(self) -> None:
-        """Relative times grow."""
-        self.table.redraw()
+    @work(group="act")
+    async def action_undo(self) -> None:
+        """Takes back the last act of this key that can be taken back; again: the one before."""
+        await self._set_back(redo=False)
 
-    def action_filter(self) -> None:
-        """Opens the filter line."""
-        self.table.open_filter()
+    @work(group="act")
+    async def action_redo(self) -> None:
+        """Does again what was taken back last."""
+        await self._set_back(redo=True)
 
-    def action_sort(self) -> None:
-        """The next order."""
-        self.table.sort_next()
-
-    def action_reverse(self) -> None:
-        """The order reversed."""
-        self.table.reverse()
-
-    def action_turn(self, step: int) -> None:
-        """Another page."""
-        self.table.turn(step)
-
-    def action_up(self) -> None:
-        """First clears the filter, then leaves."""
-        if not self.table.clear_filter():
-            super().action_up()
+    async def _set_back(self, *, redo: bool) -> None:
+        found = await undo.find(self.desk, redo=redo)
+        if isinstance(found, str):
+            self.say(found)
+            return
+        reply = await self.app.push_screen_wait(ActDialog(found))
+        if reply is not None:
+            self.performed(found, reply)

@@ -10,7 +10,7 @@ from tui.client import AssetQuery, Page
 from tui.format import NONE, moment, money, text
 from tui.messages import OpenAsset
 from tui.screens import cells
-from tui.screens.live import ListScreen
+from tui.screens.listing import ListScreen
 from tui.theme import ATTENTION, FAINT
 from tui.widgets.list_table import Listing, ListTable
 from tui.widgets.row_table import Column

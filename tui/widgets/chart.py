@@ -9,11 +9,10 @@ from rich.text import Text
 from textual.widgets import Static
 from textual_plotext import PlotextPlot
 
-from tui.format import clean, decimal, moment
+from tui.format import MONTHS, clean, decimal, moment
 from tui.theme import AMBER, BLUE
 from ullage.v1 import insight_pb2, inventory_pb2
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _RGB = (0x7A, 0xA7, 0xD9)
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 TICKS_DAYS = 7
@@ -55,7 +54,7 @@ class UsageChart(PlotextPlot):
 
 
 def _short_day(at: datetime | None) -> str:
-    return "" if at is None else f"{at.astimezone(UTC).day} {_MONTHS[at.astimezone(UTC).month - 1]}"
+    return "" if at is None else f"{at.astimezone(UTC).day} {MONTHS[at.astimezone(UTC).month - 1]}"
 
 
 def _runs(known: Sequence[tuple[int, float]]) -> list[list[tuple[int, float]]]:
@@ -106,7 +105,7 @@ class RevenueChart(Static):
 def _month_name(month: str) -> str:
     """``Nov 26`` of ``2026-11``."""
     year, _, number = clean(month, 7).partition("-")
-    name = _MONTHS[int(number) - 1] if number.isdigit() and 1 <= int(number) <= 12 else "???"
+    name = MONTHS[int(number) - 1] if number.isdigit() and 1 <= int(number) <= 12 else "???"
     return f"{name} {year[-2:]}"
 
 

@@ -1,57 +1,70 @@
-"""The lines around every screen: the main screens at the top, the state of the connection at the bottom."""
+"""The lines around every screen: the main screens at the top, connection and keys at the bottom."""
 
 from collections.abc import Callable
 from datetime import datetime
 
 from rich.cells import cell_len
 from rich.text import Text
-from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual import events
 from textual.reactive import reactive
+from textual.screen import Screen
 from textual.widgets import Static
 
+from tui.catalogue import PLACES, WITH_DIGIT
 from tui.format import ago, clean, cut
 from tui.format import clock as clock_time
 from tui.messages import GoTo, Link
 
-# Digit, name, title: the order of the keys.
-MAIN_SCREENS = (
-    ("1", "dashboard", "Dashboard"),
-    ("2", "clients", "Clients"),
-    ("3", "assets", "Assets"),
-    ("4", "unbound", "Unbound"),
-    ("5", "buckets", "Buckets"),
-)
-
-
 CRUMB_CELLS_MAX = 40
+BRAND = "ullage"
 
 
-class _Tab(Static):
-    """One main screen; a click goes there."""
-
-    def __init__(self, digit: str, screen_name: str, title: str, *, active: bool) -> None:
-        super().__init__(Text.assemble((digit, "dim" if not active else ""), " ", title), classes="tab")
-        self._screen_name = screen_name
-        self.set_class(active, "-active")
-
-    def on_click(self) -> None:
-        """As its digit does."""
-        self.post_message(GoTo(self._screen_name))
-
-
-class NavBar(Horizontal):
-    """The main screens with their digits, the one on view marked."""
+class NavBar(Static):
+    """The main screens with their digits, the one on view marked. One line, drawn as a whole: few bytes over a slow link."""
 
     def __init__(self, active: str) -> None:
-        super().__init__()
+        super().__init__(markup=False)
         self._active = active
+        # Where each title ends, for the mouse.
+        self._ends: list[tuple[int, str]] = []
 
-    def compose(self) -> ComposeResult:
-        """Tabs to the left, the program's name to the right."""
-        for digit, name, title in MAIN_SCREENS:
-            yield _Tab(digit, name, title, active=name == self._active)
-        yield Static("ullage", id="brand")
+    def on_resize(self) -> None:
+        """Titles get shorter where there is little room."""
+        self.refresh()
+
+    def _titles(self, width: int) -> list[str]:
+        """The longest that fit: titles, short titles, or digits alone beside the title of the screen on view."""
+        for titles in (
+            [f"{place.digit} {place.title}" for place in WITH_DIGIT],
+            [f"{place.digit} {place.short}" for place in WITH_DIGIT],
+            [f"{place.digit}{place.short}" for place in WITH_DIGIT],
+        ):
+            if sum(cell_len(title) + 2 for title in titles) <= width:
+                return [f" {title} " for title in titles]
+            if sum(cell_len(title) + 1 for title in titles) <= width:
+                return [f"{title} " for title in titles]
+        return [f" {p.digit} {p.short} " if p.name == self._active else f" {p.digit} " for p in WITH_DIGIT]
+
+    def render(self) -> Text:
+        """A screen without a digit is named at the end."""
+        line = Text(no_wrap=True, overflow="crop", end="")
+        self._ends = []
+        for place, title in zip(WITH_DIGIT, self._titles(self.size.width), strict=True):
+            line.append(title, "reverse bold" if place.name == self._active else "")
+            self._ends.append((line.cell_len, place.name))
+        other = next((p.title for p in PLACES if p.name == self._active and not p.digit), "")
+        end = f" {other} " if other else BRAND
+        if line.cell_len + cell_len(end) + 1 <= self.size.width:
+            line.append(" " * (self.size.width - line.cell_len - cell_len(end)))
+            line.append(end, "reverse bold" if other else "italic")
+        return line
+
+    def on_click(self, event: events.Click) -> None:
+        """As its digit does."""
+        for end, name in self._ends:
+            if event.x < end:
+                self.post_message(GoTo(name))
+                return
 
 
 class Crumbs(Static):
@@ -70,15 +83,17 @@ class Crumbs(Static):
 
 
 class StatusBar(Static):
-    """Connection, who we are, and as of when the figures are."""
+    """Connection, who we are, and as of when the figures are. In production that word stands first, on every screen."""
 
     link: reactive[Link | None] = reactive(None)
     figures_at: reactive[datetime | None] = reactive(None)
     who: reactive[str] = reactive("")
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
+    def __init__(self, clock: Callable[[], datetime], *, profile: str = "", production: bool = False) -> None:
         super().__init__(markup=False)
         self._clock = clock
+        self._profile = profile
+        self._production = production
 
     def on_mount(self) -> None:
         """Ages grow."""
@@ -94,10 +109,20 @@ class StatusBar(Static):
         state = self.link.state if self.link else "connecting"
         self.set_class(state == "lost", "-lost")
 
+    def _where(self) -> Text:
+        line = Text()
+        if self._production:
+            line.append(" PRODUCTION ", "bold reverse")
+            line.append(" ")
+        if self._profile:
+            line.append(f"{clean(self._profile, 24)}  ", "bold")
+        return line
+
     def render(self) -> Text:
         """One line; who we are goes first when there is no room."""
         link = self.link
         line = Text(no_wrap=True, overflow="ellipsis")
+        line.append_text(self._where())
         if link is None or link.state == "connecting":
             line.append("◌ connecting", "bold")
         elif link.state == "live":
@@ -114,3 +139,48 @@ class StatusBar(Static):
         if at:
             line.append(" " * max(gap, 2) + at, "" if link and link.state == "lost" else "dim")
         return line
+
+
+class KeyLine(Static):
+    """The keys of the screen on view, as many as there is room for; ``?`` for all of them always stands at the end."""
+
+    def __init__(self) -> None:
+        super().__init__(markup=False)
+        self._keys: list[tuple[str, str]] = []
+
+    def on_mount(self) -> None:
+        """Follows the focus."""
+        self.screen.bindings_updated_signal.subscribe(self, self._changed)
+        self._read()
+
+    def on_unmount(self) -> None:
+        """Nobody listens any more."""
+        self.screen.bindings_updated_signal.unsubscribe(self)
+
+    def _changed(self, screen: Screen[object]) -> None:
+        if screen is self.screen and self.is_attached:
+            self._read()
+
+    def _read(self) -> None:
+        keys: dict[str, str] = {}
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            if binding.show and binding.description and binding.key != "question_mark":
+                keys.setdefault(binding.description, self.app.get_key_display(binding))
+        found = [(key, description) for description, key in keys.items()]
+        if found != self._keys:
+            self._keys = found
+            self.refresh()
+
+    def render(self) -> Text:
+        """Key and word; what has no room is behind ``?``."""
+        line = Text(no_wrap=True, overflow="crop", end="")
+        last = Text.assemble(("?", "bold"), " all keys")
+        room = self.size.width - last.cell_len - 2
+        for key, description in self._keys:
+            part = Text.assemble((key, "bold"), f" {description}  ")
+            if line.cell_len + part.cell_len > room:
+                break
+            line.append_text(part)
+        line.append(" " * max(self.size.width - line.cell_len - last.cell_len - 1, 0))
+        return line.append_text(last)

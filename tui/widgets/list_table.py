@@ -13,7 +13,8 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import DataTable, Input, Static
 
-from tui.client import Page
+from tui.cli.output import Row as Values
+from tui.client import PAGE_ROWS_MAX, Page
 from tui.failures import CallFailed
 from tui.format import clean
 from tui.messages import LoadFailed, Refreshed, RowsLoaded
@@ -29,6 +30,15 @@ FILTER_CHARACTERS_MAX = 128
 
 
 @dataclass(frozen=True)
+class Export(Generic[Row]):
+    """How the headless twin writes the rows: ``noun`` names the file, ``columns`` those of its table."""
+
+    noun: str
+    columns: tuple[str, ...]
+    row: Callable[[Row], Values]
+
+
+@dataclass(frozen=True)
 class Listing(Generic[Row]):
     """What a list shows: the noun in the plural, its columns, and how to get, tell apart and open rows."""
 
@@ -41,6 +51,12 @@ class Listing(Generic[Row]):
     empty: str
     # What restricts the list besides the filter, in words: "of Brook & Sons".
     restricted: Callable[[], str] = lambda: ""
+    # Whether rows can be marked, to act on many.
+    markable: bool = False
+    # Puts the rows of a page that has no order asked for into another one; None: as they came.
+    arrange: Callable[[Sequence[Row]], Sequence[Row]] | None = None
+    # How rows are exported and copied; None: they are not.
+    export: Export[Row] | None = None
 
 
 class ListTable(Vertical, Generic[Row]):
@@ -64,7 +80,9 @@ class ListTable(Vertical, Generic[Row]):
         self._failure: CallFailed | None = None
         self._typing: Timer | None = None
         self._wanted: object = None
-        self.table: RowTable[Row] = RowTable(listing.columns, listing.key, clock=clock, opens=listing.opens)
+        self.table: RowTable[Row] = RowTable(
+            listing.columns, listing.key, clock=clock, opens=listing.opens, markable=listing.markable
+        )
         self._title = Static(classes="list-title", markup=False)
         self._notice = Static(classes="notice", markup=False)
         self._input = Input(
@@ -125,7 +143,7 @@ class ListTable(Vertical, Generic[Row]):
         self._tokens = self._asked
         self._next, self._total = message.next, message.total
         self._seen_at, self._failure = self._clock(), None
-        self.table.show_items(message.rows)
+        self.show_rows(message.rows)
         if turned:
             self.table.move_cursor(row=0 if turned > 0 else len(message.rows) - 1)
         if self._wanted is not None:
@@ -133,6 +151,55 @@ class ListTable(Vertical, Generic[Row]):
             self._wanted = None
         self._draw()
         self.post_message(Refreshed())
+
+    def show_rows(self, rows: Sequence[Row]) -> None:
+        """In the order of the list, or, where none was asked for, as the screen arranges them."""
+        arrange = self.listing.arrange
+        self.table.show_items(rows if arrange is None or self._sort else arrange(rows))
+
+    async def everything(self, told: Callable[[int, int], None] = lambda done, total: None) -> list[Row]:
+        """All rows that the filter finds, in the order shown, of all pages. ``told`` hears rows had and rows there are.
+
+        Raises ``CallFailed``.
+        """
+        rows: list[Row] = []
+        after = ""
+        while True:
+            page = Page(PAGE_ROWS_MAX, after, self._sort, self._descending)
+            found, info = await self.listing.fetch(page, self.search)
+            rows.extend(found)
+            told(len(rows), max(info.total, len(rows)))
+            after = info.next
+            if not after:
+                return rows
+
+    def mark_all(self) -> None:
+        """All rows of the page; when they are already, all that the filter finds."""
+        if not self.listing.markable or not self.table.items:
+            return
+        missing = [row for row in self.table.items if self.listing.key(row) not in self.table.marked]
+        several = bool(self._next) or len(self._tokens) > 1
+        if missing or not several:
+            self.table.mark(self.table.items)
+        elif len(self.table.marked) < self._total:
+            self._mark_everything()
+
+    @work(exclusive=True, group="mark")
+    async def _mark_everything(self) -> None:
+        try:
+            rows = await self.everything(self._say_marking)
+        except CallFailed as error:
+            self.notify(clean(str(error), 300), severity="error", markup=False)
+            return
+        self.table.mark(rows)
+
+    def _say_marking(self, done: int, total: int) -> None:
+        self._title.update(Text(f"marking {done:,} of {total:,} …"))
+
+    @on(RowTable.Marked)
+    def _marked(self, event: RowTable.Marked) -> None:
+        event.stop()
+        self._title.update(self._title_text())
 
     def on_load_failed(self, message: LoadFailed) -> None:
         """What was shown stays, marked as not refreshed."""
@@ -173,6 +240,8 @@ class ListTable(Vertical, Generic[Row]):
             title.append(
                 f"  {first:,}–{first + rows - 1:,} of {self._total:,}" if several else f"  {self._total:,}"
             )
+        if self.table.marked:
+            title.append("  ").append(f" {len(self.table.marked):,} marked ", "bold reverse")
         if self.search:
             title.append("  ").append(f" filter: {clean(self.search)} ", "bold reverse")
         if self._sort:

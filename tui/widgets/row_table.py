@@ -15,6 +15,8 @@ from textual.widgets import DataTable
 from tui.format import fit
 
 Row = TypeVar("Row")
+# Before a row that is marked; others have a space there.
+MARK = "▪"
 # More rows than this appearing or going at once: the table is filled anew, which is quicker than moving rows.
 _MOVED_ROWS_MAX = 8
 
@@ -24,7 +26,8 @@ class Column(Generic[Row]):
     """One column. ``width`` in cells; with ``share`` it grows into the space that is left, by that weight.
 
     ``sort`` names the field for ``PageRequest.sort``, empty where the list cannot be sorted by it; ``above`` is the
-    least width of the terminal at which the column is shown.
+    least width of the terminal at which the column is shown. ``explains`` is said of it while it has the cursor, in
+    tables whose columns explain themselves.
     """
 
     label: str
@@ -34,6 +37,7 @@ class Column(Generic[Row]):
     right: bool = False
     sort: str = ""
     above: int = 0
+    explains: str = ""
 
 
 def widths(columns: Sequence[Column[Row]], available: int) -> list[int]:
@@ -61,6 +65,9 @@ class RowTable(DataTable[Text], Generic[Row]):
         Binding("l", "cursor_right", "Cursor right", show=False),
         Binding("g", "scroll_top", "Top", show=False),
         Binding("G", "scroll_bottom", "Bottom", show=False),
+        Binding("space", "mark", "Mark", show=False),
+        Binding("shift+down,J", "mark_on(1)", "Mark and go on", show=False),
+        Binding("shift+up,K", "mark_on(-1)", "Mark and go back", show=False),
     ]
 
     class Beyond(Message):
@@ -70,6 +77,20 @@ class RowTable(DataTable[Text], Generic[Row]):
             super().__init__()
             self.step = step
 
+    class Marked(Message):
+        """Which rows are marked is another."""
+
+        def can_replace(self, message: Message) -> bool:
+            """The table itself knows which."""
+            return isinstance(message, RowTable.Marked)
+
+    class ColumnChosen(Message):
+        """The person moved to another column of a table whose columns explain themselves."""
+
+        def __init__(self, explains: str) -> None:
+            super().__init__()
+            self.explains = explains
+
     def __init__(
         self,
         columns: Sequence[Column[Row]],
@@ -78,8 +99,13 @@ class RowTable(DataTable[Text], Generic[Row]):
         clock: Callable[[], datetime],
         opens: Callable[[Row], Message | None],
         table_id: str | None = None,
+        markable: bool = False,
     ) -> None:
         super().__init__(id=table_id, cursor_type="row", zebra_stripes=False, cell_padding=0)
+        self.markable = markable
+        # By key, in the order in which they were marked; also of pages that are not on view.
+        self.marked: dict[object, Row] = {}
+        self._column = -1
         self._all_columns = columns
         self._key = key
         self._clock = clock
@@ -98,6 +124,56 @@ class RowTable(DataTable[Text], Generic[Row]):
         """Those for which there is room."""
         return [column for column, _ in self._shown]
 
+    def chosen(self) -> list[Row]:
+        """What an act is for: the rows marked, or the one under the cursor, or none."""
+        if self.marked:
+            return list(self.marked.values())
+        return [] if self.current is None else [self.current]
+
+    def mark(self, rows: Sequence[Row], *, on: bool = True) -> None:
+        """Marks rows, or unmarks them; they need not be on view."""
+        for row in rows:
+            if on:
+                self.marked[self._key(row)] = row
+            else:
+                self.marked.pop(self._key(row), None)
+        self._remark({self._key(row) for row in rows})
+
+    def clear_marks(self) -> bool:
+        """True when there were some."""
+        had = set(self.marked)
+        self.marked.clear()
+        if had:
+            self._remark(had)
+        return bool(had)
+
+    def _remark(self, keys: set[object]) -> None:
+        for index, item in enumerate(self.items if self._shown else ()):
+            if self._key(item) in keys:
+                self.update_cell_at(Coordinate(index, 0), self._cells(item)[0])
+        self.post_message(self.Marked())
+
+    def action_mark(self) -> None:
+        """The row under the cursor, or not any more; then on to the next."""
+        self._toggle()
+        if self.markable and self.cursor_row < len(self.items) - 1:
+            super().action_cursor_down()
+
+    def action_mark_on(self, step: int) -> None:
+        """The row under the cursor and the next one in that direction, as a range grows."""
+        if not self.markable or self.current is None:
+            return
+        self.mark([self.current])
+        if step > 0:
+            super().action_cursor_down()
+        else:
+            super().action_cursor_up()
+        self.mark([self.current])
+
+    def _toggle(self) -> None:
+        if self.markable and self.current is not None:
+            self.mark([self.current], on=self._key(self.current) not in self.marked)
+
     def mark_sort(self, name: str, *, descending: bool) -> None:
         """Which column's label carries the arrow."""
         if (name, descending) != self._sort:
@@ -109,6 +185,10 @@ class RowTable(DataTable[Text], Generic[Row]):
         at = self.cursor_row
         held = self._key(self.items[at]) if 0 <= at < len(self.items) else None
         before, self.items = self.items, list(items)
+        for item in self.items:
+            if self._key(item) in self.marked:
+                # As it is now, not as it was when it was marked.
+                self.marked[self._key(item)] = item
         if abs(len(before) - len(self.items)) > _MOVED_ROWS_MAX:
             self._fill()
         else:
@@ -139,12 +219,15 @@ class RowTable(DataTable[Text], Generic[Row]):
         available = self.size.width - self.scrollbar_size_vertical - 1
         columns = [column for column in self._all_columns if self.app.size.width >= column.above]
         self._shown = list(zip(columns, widths(columns, available), strict=True))
+        self._column = min(self._column, len(self._shown) - 1)
         top, at = self.scroll_y, self.cursor_row
         self.clear(columns=True)
         for column, width in self._shown:
-            label = Text(column.label, no_wrap=True, end="")
+            style = "reverse" if self._column >= 0 and column is self._shown[self._column][0] else ""
+            label = Text(column.label, style, no_wrap=True, end="")
             if column.sort and column.sort == self._sort[0]:
-                label = Text(f"{column.label} {'▼' if self._sort[1] else '▲'}", no_wrap=True, end="")
+                arrow = "▼" if self._sort[1] else "▲"
+                label = Text(f"{column.label} {arrow}", style, no_wrap=True, end="")
             self.add_column(Text(" ").append(fit(label, width, right=column.right)), width=width + 1)
         self._fill()
         if self.items:
@@ -153,12 +236,13 @@ class RowTable(DataTable[Text], Generic[Row]):
 
     def _cells(self, item: Row) -> list[Text]:
         now = self._clock()
-        return [
-            Text(" ", no_wrap=True, end="").append_text(
-                fit(column.cell(item, now), width, right=column.right)
-            )
-            for column, width in self._shown
-        ]
+        before = MARK if self._key(item) in self.marked else " "
+        cells = []
+        for column, width in self._shown:
+            cell = Text(before, "bold" if before != " " else "", no_wrap=True, end="")
+            cells.append(cell.append_text(fit(column.cell(item, now), width, right=column.right)))
+            before = " "
+        return cells
 
     def _fill(self) -> None:
         self.clear()
@@ -192,6 +276,25 @@ class RowTable(DataTable[Text], Generic[Row]):
         if self.cursor_row <= 0:
             self.post_message(self.Beyond(-1))
         super().action_cursor_up()
+
+    def action_cursor_right(self) -> None:
+        """To the next column, where columns explain themselves."""
+        if not self._choose_column(1):
+            super().action_cursor_right()
+
+    def action_cursor_left(self) -> None:
+        """To the column before, where columns explain themselves."""
+        if not self._choose_column(-1):
+            super().action_cursor_left()
+
+    def _choose_column(self, step: int) -> bool:
+        columns = self.shown_columns
+        if not any(column.explains for column in columns):
+            return False
+        self._column = min(max(self._column + step, 0), len(columns) - 1)
+        self._lay_out()
+        self.post_message(self.ColumnChosen(columns[self._column].explains or columns[self._column].label))
+        return True
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Enter, or a click on the row under the cursor."""
