@@ -52,6 +52,15 @@ def day(field: str, text: str) -> date:
     return read
 
 
+def month(field: str, text: str) -> date:
+    """The first day of a month written like 2026-01."""
+    try:
+        first = date.fromisoformat(f"{text}-01")
+    except ValueError as error:
+        raise Invalid(field, "is not a month; write it like 2026-01") from error
+    return day(field, first.isoformat())
+
+
 def number(field: str, text: str, *, places_max: int) -> Decimal:
     """A number of at least 0 with at most that many decimal places."""
     try:

@@ -179,6 +179,11 @@ def check_role(method: str, role: str) -> None:
         raise Denied(f"{name} needs the role {wanted}; this key has the role {role}")
 
 
+def methods_of(role: str) -> list[str]:
+    """What the role may call, as Service/Method in the order of the table."""
+    return [method.removeprefix(_V1) for method, roles in ROLES.items() if role in roles]
+
+
 def is_open(method: str) -> bool:
     """Whether the method is answered without a key."""
     return method in _OPEN

@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 from aggregator.domain.health import JobHistory, judge
 from aggregator.issuing import Issuer
-from aggregator.rpc import caller, convert_insight
+from aggregator.rpc import access, caller, convert_insight
 from aggregator.rpc.agents import AgentMethods
 from aggregator.rpc.audit import AuditMethods
 from aggregator.rpc.keys import KeyMethods
@@ -43,6 +43,7 @@ class AdminService(AgentMethods, AuditMethods, KeyMethods, QuarantineMethods, ad
             server_version=version("ullage"),
             client_id=who.client_id or 0,
             client_name=client,
+            methods=access.methods_of(who.role),
         )
 
     async def ListJobs(self, request: admin_pb2.ListJobsRequest, context: Context) -> admin_pb2.ListJobsReply:

@@ -80,6 +80,7 @@ def _entry(row: Entry) -> audit_pb2.AuditEntry:
         new_values=row.new_values or "",
         reversible=row.undone_by is None and not why_not(kinds),
         undone_by=row.undone_by or 0,
+        undoes=row.undoes or 0,
     )
 
 

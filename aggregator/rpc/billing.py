@@ -1,14 +1,15 @@
 """What was used and what it costs, for people."""
 
+from aggregator.actions import given
 from aggregator.errors import Invalid
 from aggregator.rpc import convert, convert_insight
-from aggregator.rpc.pages import page_info, to_paging
+from aggregator.rpc.pages import page_info, search_text, to_paging
 from aggregator.rpc.scope import narrowed
 from aggregator.rpc.server import Context
 from aggregator.rpc.timetable import Timetable
 from aggregator.store import readings
 from aggregator.store.database import Database
-from aggregator.store.readings import PeriodState, ReadingFilter
+from aggregator.store.readings import PeriodState, ProjectionFilter, ReadingFilter
 from aggregator.store.snapshot import snapshot
 from ullage.v1 import billing_pb2, billing_pb2_grpc
 
@@ -36,6 +37,9 @@ class BillingService(billing_pb2_grpc.BillingServicer):
             client_id=narrowed(request.client_id),
             bucket_id=request.bucket_id or None,
             state=_STATES[request.state],
+            month=given.month("month", request.month) if request.month else None,
+            search=search_text(request.search),
+            source_type=search_text(request.source_type, "source_type") or None,
         )
         async with snapshot(self._db) as seen:
             page = await readings.list_readings(seen, paging, wanted)
@@ -48,9 +52,11 @@ class BillingService(billing_pb2_grpc.BillingServicer):
     ) -> billing_pb2.ListProjectionsReply:
         """Of the periods that are open now."""
         paging = to_paging(request.page, readings.PROJECTION_SORTS)
-        client_id = narrowed(request.client_id)
+        wanted = ProjectionFilter(
+            client_id=narrowed(request.client_id), search=search_text(request.search), over=request.over
+        )
         async with snapshot(self._db) as seen:
-            page = await readings.list_projections(seen, paging, client_id=client_id)
+            page = await readings.list_projections(seen, paging, wanted)
         return billing_pb2.ListProjectionsReply(
             projections=[convert.projection(row) for row in page.rows], page=page_info(page, paging)
         )

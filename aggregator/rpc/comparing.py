@@ -4,6 +4,7 @@ from collections import defaultdict
 from datetime import date, datetime
 from decimal import Decimal
 
+from aggregator.actions import given
 from aggregator.domain.insight import current_month, months_back
 from aggregator.domain.over_under import STATUSES, trend
 from aggregator.domain.revenue import compared
@@ -117,10 +118,7 @@ def _month(text: str, *, now: datetime) -> date:
     newest = current_month(now)
     if not text:
         return months_back(newest, 1)
-    try:
-        month = date.fromisoformat(f"{text}-01")
-    except ValueError as error:
-        raise Invalid("month", "is not a month; write it like 2026-01") from error
+    month = given.month("month", text)
     if month > months_back(newest, -1):
         raise Invalid("month", "has not begun; take one up to the current")
     return month

@@ -45,12 +45,12 @@ def page_info(page: Page[object], paging: Paging) -> types_pb2.PageInfo:
     return types_pb2.PageInfo(next=_token(page.next, paging) if page.next else "", total=page.total)
 
 
-def search_text(text: str) -> str:
+def search_text(text: str, field: str = "search") -> str:
     """What a list is searched for. Raises ``Invalid`` where no name could contain it."""
     if len(text) > SEARCH_CHARACTERS_MAX:
-        raise Invalid("search", f"at most {SEARCH_CHARACTERS_MAX} characters")
+        raise Invalid(field, f"at most {SEARCH_CHARACTERS_MAX} characters")
     if any(ord(character) < ord(" ") for character in text):
-        raise Invalid("search", "control characters are in no name")
+        raise Invalid(field, "control characters are in no name")
     return text
 
 

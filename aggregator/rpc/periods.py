@@ -12,7 +12,7 @@ from aggregator.domain.close import OVERDUE_AFTER, POLICY, Checklist
 from aggregator.domain.slot import slot_of
 from aggregator.errors import Invalid, NotFound
 from aggregator.rpc import convert, convert_closing, convert_insight
-from aggregator.rpc.pages import page_info, to_paging
+from aggregator.rpc.pages import page_info, search_text, to_paging
 from aggregator.rpc.scope import narrowed
 from aggregator.rpc.server import Context
 from aggregator.store import billing, closing, periods, runs
@@ -41,11 +41,15 @@ class PeriodMethods:
         if request.state not in _STATES:
             raise Invalid("state", "there is no such state of a period")
         paging = to_paging(request.page, periods.SORTS, descending=True)
+        month = given.month("month", request.month) if request.month else None
+        search = search_text(request.search)
         async with snapshot(self._db) as seen:
             wanted = PeriodFilter(
                 client_id=narrowed(request.client_id),
                 state=_STATES[request.state],
                 overdue_before=seen.now - POLICY.grace - OVERDUE_AFTER if request.overdue else None,
+                month=month,
+                search=search,
             )
             page = await periods.list_periods(seen, paging, wanted)
             known = await calendars(seen.conn, {row.client_id for row in page.rows})

@@ -44,6 +44,7 @@ class Entry:
     old_values: str | None
     new_values: str | None
     undone_by: int | None
+    undoes: int | None
     kinds: Sequence[Sequence[Any]] | None
 
 

@@ -1,18 +1,18 @@
 """Periods, adjustments and what came too late, as people list them."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 import sql
 from aggregator.store.database import Connection, fetch_all
-from aggregator.store.paging import Page, Paging, find, page
+from aggregator.store.paging import Page, Paging, contains, find, page
 from aggregator.store.readings import PeriodState
 from aggregator.store.snapshot import Snapshot
 
 _Q = sql.queries("closing")
 
-SORTS = ("period_end", "client_name", "total")
+SORTS = ("period_end", "period_start", "client_name", "buckets", "total")
 ADJUSTMENT_SORTS = ("in_start", "client_name", "bucket_name", "amount")
 TOO_LATE_SORTS = ("stored_at", "ticked_at")
 _UNITS_BITS = 32
@@ -79,11 +79,16 @@ class TooLateRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeriodFilter:
-    """Which periods; None: all. ``overdue_before``: those alone that ended before it and are not finalised."""
+    """Which periods; None: all. ``overdue_before``: those alone that ended before it and are not finalised.
+
+    ``month`` is the first day of the reporting month, ``search`` looks at the client's name.
+    """
 
     client_id: int | None = None
     state: PeriodState | None = None
     overdue_before: datetime | None = None
+    month: date | None = None
+    search: str = ""
 
 
 async def list_periods(seen: Snapshot, paging: Paging, wanted: PeriodFilter) -> Page[PeriodRow]:
@@ -96,6 +101,8 @@ async def list_periods(seen: Snapshot, paging: Paging, wanted: PeriodFilter) -> 
         client_id=wanted.client_id,
         state=wanted.state or 0,
         overdue_before=wanted.overdue_before,
+        month=wanted.month,
+        search=contains(wanted.search),
     )
     params = {"ids": list(keys.ids[: paging.size])}
     return page(keys, paging, await fetch_all(seen.conn, PeriodRow, _Q["period_rows"], params))

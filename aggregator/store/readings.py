@@ -2,19 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import IntEnum
 from typing import Any
 
 import sql
 from aggregator.store.database import Connection, fetch_all
-from aggregator.store.paging import Page, Paging, find, page
+from aggregator.store.paging import Page, Paging, contains, find, page
 from aggregator.store.snapshot import Snapshot
 
 _Q = sql.queries("readings")
 
-SORTS = ("period_end", "client_name", "bucket_name", "quantity", "cost")
+SORTS = ("period_end", "period_start", "client_name", "bucket_name", "quantity", "cost")
 PROJECTION_SORTS = (
     "bucket_id",
     "client_name",
@@ -35,11 +35,26 @@ class PeriodState(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingFilter:
-    """What a list of billing readings is restricted to."""
+    """What a list of billing readings is restricted to.
+
+    ``month`` is the first day of the reporting month, ``search`` looks at the names of bucket and client.
+    """
 
     client_id: int | None = None
     bucket_id: int | None = None
     state: PeriodState | None = None
+    month: date | None = None
+    search: str = ""
+    source_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectionFilter:
+    """What a list of projections is restricted to; ``over``: those above their commit, as new overages are counted."""
+
+    client_id: int | None = None
+    search: str = ""
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +140,9 @@ async def list_readings(seen: Snapshot, paging: Paging, wanted: ReadingFilter) -
         client_id=wanted.client_id,
         bucket_id=wanted.bucket_id,
         state=wanted.state or 0,
+        month=wanted.month,
+        search=contains(wanted.search),
+        source_type=wanted.source_type,
     )
     params = {"ids": list(keys.ids[: paging.size])}
     return page(keys, paging, await fetch_all(seen.conn, ReadingRow, _Q["rows"], params))
@@ -136,10 +154,16 @@ async def readings_of(conn: Connection, ids: Sequence[int]) -> dict[int, Reading
     return {row.id: row for row in rows}
 
 
-async def list_projections(
-    seen: Snapshot, paging: Paging, *, client_id: int | None = None
-) -> Page[ProjectionRow]:
+async def list_projections(seen: Snapshot, paging: Paging, wanted: ProjectionFilter) -> Page[ProjectionRow]:
     """A page of the projections of open periods."""
-    keys = await find(seen.conn, _Q["projection_page"], paging, now=seen.now, client_id=client_id)
+    keys = await find(
+        seen.conn,
+        _Q["projection_page"],
+        paging,
+        now=seen.now,
+        client_id=wanted.client_id,
+        search=contains(wanted.search),
+        over=wanted.over,
+    )
     params = {"ids": list(keys.ids[: paging.size]), "now": seen.now}
     return page(keys, paging, await fetch_all(seen.conn, ProjectionRow, _Q["projection_rows"], params))

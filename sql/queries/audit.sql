@@ -50,7 +50,7 @@ with wanted as (
     group by e.group_id
 )
 select e.id, e.group_id, g.at, g.actor, g.act, e.action, e.table_name, e.record_id, e.old_values::text as old_values,
-       e.new_values::text as new_values, g.undone_by, k.kinds
+       e.new_values::text as new_values, g.undone_by, g.undoes, k.kinds
 from wanted w
 join audit_entry e on e.id = w.id
 join audit_group g on g.id = e.group_id
@@ -72,7 +72,7 @@ where e.group_id = %(id)s
 
 -- name: first_entries
 select e.id, e.group_id, g.at, g.actor, g.act, e.action, e.table_name, e.record_id, e.old_values::text as old_values,
-       e.new_values::text as new_values, g.undone_by, null::jsonb as kinds
+       e.new_values::text as new_values, g.undone_by, g.undoes, null::jsonb as kinds
 from audit_entry e
 join audit_group g on g.id = e.group_id
 where e.group_id = %(id)s

@@ -295,26 +295,33 @@ limit %(limit)s
 -- name: period_page
 -- Of all clients, or one: periods with readings or adjustments. A period is known by its client and the unit it starts in; the id
 -- of a row here is both in one number. `state`: 0 all, 1 open, 2 ended and not finalised, 3 finalised. `overdue_before`: only
--- those that ended before it and are not finalised; null: all.
+-- those that ended before it and are not finalised; null: all. `month`: only of this reporting month, by its first day.
 with line as not materialized (
-    select b.client_id, r.period_start as starts, r.period_end as ends, r.finalised_at is not null as final, r.cost as amount
-    from billing_reading r
-    join bucket b on b.id = r.bucket_id
-    where %(client_id)s::bigint is null or b.client_id = %(client_id)s
+    select client_id, period_start as starts, period_end as ends, not provisional as final, cost as amount, month
+    from billed_client
+    where %(client_id)s::bigint is null or client_id = %(client_id)s
     union all
-    select b.client_id, a.in_start, a.in_end, a.finalised_at is not null, a.amount
+    select b.client_id, a.in_start, a.in_end, a.finalised_at is not null, a.amount, null
     from adjustment a
     join bucket b on b.id = a.bucket_id
     where %(client_id)s is null or b.client_id = %(client_id)s
 ), period as not materialized (
-    select client_id, starts, max(ends) as ends, bool_and(final) as final, sum(amount) as total
+    select client_id, starts, max(ends) as ends, bool_and(final) as final, sum(amount) as total, max(month) as month
     from line
     group by client_id, starts
 ), matching as not materialized (
     select p.client_id << 32 | slot_of(p.starts) as id,
            case %(sort)s::text when 'client_name' then lower(c.name) collate "C" else '' end as txt,
-           case %(sort)s when 'total' then p.total else 0 end as num,
-           case %(sort)s when 'period_end' then p.ends else 'epoch' end as at
+           case %(sort)s
+               when 'total' then p.total
+               when 'buckets' then (
+                   select count(*)
+                   from bucket b
+                   join billing_reading r on r.bucket_id = b.id and r.period_start = p.starts
+                   where b.client_id = p.client_id
+               )
+               else 0 end as num,
+           case %(sort)s when 'period_end' then p.ends when 'period_start' then p.starts else 'epoch' end as at
     from period p
     left join client c on c.id = p.client_id
     where case %(state)s::integer
@@ -323,6 +330,9 @@ with line as not materialized (
             when 3 then p.final
             else true end
       and (%(overdue_before)s::timestamptz is null or p.ends < %(overdue_before)s and not p.final)
+      and (%(search)s::text is null or lower(c.name) like lower(%(search)s))
+      -- Of a period with adjustments alone it is kept nowhere.
+      and (%(month)s::date is null or coalesce(p.month, reporting_month(p.client_id, p.ends)) = %(month)s)
 ), page as (
     select * from matching
     where %(after_id)s::bigint is null

@@ -10,12 +10,17 @@ with matching as not materialized (
                when 'bucket_name' then lower(b.name) collate "C"
                else '' end as txt,
            case %(sort)s when 'quantity' then r.quantity when 'cost' then r.cost else 0 end as num,
-           case %(sort)s when 'period_end' then r.period_end else 'epoch' end as at
+           case %(sort)s when 'period_end' then r.period_end when 'period_start' then r.period_start else 'epoch' end as at
     from billing_reading r
     left join bucket b on b.id = r.bucket_id
     left join client c on c.id = b.client_id
     where (%(client_id)s::bigint is null or b.client_id = %(client_id)s)
       and (%(bucket_id)s::bigint is null or r.bucket_id = %(bucket_id)s)
+      and (%(search)s::text is null or lower(b.name) like lower(%(search)s) or lower(c.name) like lower(%(search)s))
+      and (%(source_type)s::text is null or b.source_type_id = (select id from source_type where name = %(source_type)s))
+      and (%(month)s::date is null or (b.client_id, r.period_start) in (
+          select client_id, period_start from billed_client where month = %(month)s
+      ))
       and case %(state)s::integer
           when 1 then r.period_end > %(now)s::timestamptz and r.finalised_at is null
           when 2 then r.period_end <= %(now)s and r.finalised_at is null
@@ -76,6 +81,13 @@ with matching as not materialized (
     left join client c on c.id = b.client_id
     where p.period_start <= %(now)s::timestamptz and p.period_end > %(now)s
       and (%(client_id)s::bigint is null or b.client_id = %(client_id)s)
+      and (%(search)s::text is null or lower(b.name) like lower(%(search)s) or lower(c.name) like lower(%(search)s))
+      and (not %(over)s::boolean or exists (
+          select
+          from billing_reading r
+          where r.bucket_id = p.bucket_id and r.period_start = p.period_start
+            and r.commit > 0 and p.projected_quantity > r.commit
+      ))
 ), page as (
     select * from matching
     where %(after_id)s::bigint is null

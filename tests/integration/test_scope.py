@@ -15,7 +15,7 @@ import grpc.aio
 import psycopg
 import pytest
 from google.protobuf.message import Message
-from google.protobuf.text_format import MessageToString
+from google.protobuf.text_format import MessageToString, Parse
 from grpc_health.v1.health import aio as health_aio
 
 from aggregator import app
@@ -30,6 +30,7 @@ from tests.builders import World, hour
 from tests.house.sources import ROOT
 from tests.scope_contract import ASKED, CONTRACT, ROLES, WHO, Theirs
 from ullage.v1 import (
+    admin_pb2,
     insight_pb2,
     inventory_pb2,
 )
@@ -198,6 +199,18 @@ async def test_a_role_may_call_what_is_its_and_nothing_else(site: Site, role: st
         if status in broken or (status in refused) == may:
             wrong[name] = (status.name, text)
     assert wrong == {}
+
+
+@pytest.mark.parametrize("role", ROLES.values())
+async def test_a_key_is_told_all_that_it_may_call(site: Site, role: str) -> None:
+    status, text = await site.call("Admin/WhoAmI", admin_pb2.WhoAmIRequest(), site.keys[role])
+    told = Parse(text, admin_pb2.Identity())
+    assert (status, told.role) == (grpc.StatusCode.OK, role)
+    assert set(told.methods) == {name for name, who in WHO.items() if role[0] in who}
+    assert len(told.methods) == len(set(told.methods))
+    # In the order of the one table.
+    in_order = [method.removeprefix("/ullage.v1.") for method in access.ROLES]
+    assert list(told.methods) == [method for method in in_order if method in told.methods]
 
 
 async def test_a_client_sees_its_own(site: Site) -> None:

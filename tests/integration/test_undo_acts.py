@@ -18,9 +18,10 @@ from aggregator.actions.suppress import create_suppression
 from aggregator.actions.undo import undo
 from aggregator.domain.match import Condition, Operator
 from aggregator.errors import Conflict
-from aggregator.store.database import Database
+from aggregator.store.database import Database, acting
 from tests.builders import World
-from tests.integration.test_undo import Estate, newest, state
+from tests.integration.test_undo import CONTEXT, Estate, Methods, newest, state
+from ullage.v1 import audit_pb2, types_pb2
 
 WEB_1 = [Condition("name", Operator.EQUALS, "web-1")]
 ACTS: dict[str, Callable[[Database, Estate], Awaitable[object]]] = {
@@ -110,3 +111,42 @@ async def test_merging_cannot_be_taken_back(db: Database, world: World, estate: 
     await merge_assets(db, asset_id=estate.assets[0], into_id=estate.assets[1])
     with pytest.raises(Conflict, match="merging cannot be undone"):
         await undo(db, group_id=await newest(world))
+
+
+async def test_the_last_act_that_can_be_taken_back_is_found_a_group_at_a_time(
+    db: Database, world: World, estate: Estate
+) -> None:
+    methods = Methods(db)
+    with acting("bob", act="Inventory/DescribeAssets"):
+        await describe_assets(db, asset_ids=estate.assets[:1], description="another's")
+    with acting("alice", act="Inventory/DescribeAssets"):
+        await describe_assets(db, asset_ids=estate.assets, description="mine")
+    wanted = await newest(world)
+    for price in (7, 8):
+        with acting("alice", act="Inventory/SetTerms"):
+            async with db.transaction() as conn:
+                await conn.execute("update bucket_terms set base_price = %s", [price])
+
+    async def steps() -> list[audit_pb2.AuditEntry]:
+        """One entry a group, from the newest back to one that can be undone and is no undo."""
+        seen: list[audit_pb2.AuditEntry] = []
+        request = audit_pb2.ListAuditRequest(page=types_pb2.PageRequest(size=1), actor="alice")
+        while True:
+            [entry] = (await methods.ListAudit(request, CONTEXT)).entries
+            seen.append(entry)
+            if entry.reversible and not entry.undoes:
+                return seen
+            request.until.CopyFrom(entry.at)
+
+    assert [entry.reversible for entry in await steps()] == [False, False, True]
+    assert (await steps())[-1].group_id == wanted
+    with acting("alice", act="Inventory/DescribeAssets"):
+        await describe_assets(db, asset_ids=estate.assets[1:], description="later")
+    later = await newest(world)
+    assert [entry.group_id for entry in await steps()] == [later]
+    with acting("alice", act="Admin/UndoAudit"):
+        undone = await undo(db, group_id=later)
+    found = await steps()
+    # The undo, what it took back, the two that nobody can, and the first.
+    assert [(entry.undoes, entry.undone_by) for entry in found[:2]] == [(later, 0), (0, undone.group.id)]
+    assert (len(found), found[-1].group_id) == (5, wanted)

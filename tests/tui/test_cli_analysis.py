@@ -202,6 +202,12 @@ async def test_projections_have_range_method_and_record(ullage: Command, aggrega
         (None, None, None, None),
     ]
     assert unknown.method == ""
+    await ullage(
+        *("projections", "list", "--over", "--search", "web", "--sort", "percent_of_commit", "--descending")
+    )
+    asked = aggregator.asked(billing_pb2.ListProjectionsRequest)[-1]
+    assert (asked.over, asked.search) == (True, "web")
+    assert (asked.page.sort, asked.page.descending) == ("percent_of_commit", True)
 
 
 async def test_readings_have_limit_coverage_and_segments(ullage: Command, aggregator: Scripted) -> None:
@@ -216,3 +222,12 @@ async def test_readings_have_limit_coverage_and_segments(ullage: Command, aggreg
     found = (await ullage("billing", "list", "--state", "ended", "--format", "json")).json
     assert [(row["limit"], row["coverage"], row["slots"]["gap"]) for row in found] == [("-12.50", "79.17", 5)]
     assert found[0]["segments"][0]["fraction"] == "8/15"
+    await ullage(
+        *("billing", "list", "--month", "2026-10", "--search", "web", "--source", "vm"),
+        *("--sort", "cost", "--descending"),
+    )
+    asked = aggregator.asked(billing_pb2.ListReadingsRequest)[-1]
+    assert (asked.month, asked.search, asked.source_type) == ("2026-10", "web", "vm")
+    assert (asked.page.sort, asked.page.descending) == ("cost", True)
+    refused = await ullage("billing", "list", "--month", "october")
+    assert (refused.code, refused.out) == (2, "")

@@ -86,6 +86,16 @@ async def test_status_lists_periods_and_asks_with_its_filters(ullage: Command, a
     assert (done.json[1]["total"], done.json[1]["overdue"]) == ("750.00", True)
     asked = aggregator.asked(closing_pb2.ListPeriodsRequest)[0]
     assert (asked.client_id, asked.state, asked.overdue) == (12, billing_pb2.PERIOD_STATE_ENDED, True)
+    await ullage(
+        *("billing", "status", "--month", "2026-10", "--search", "QUILL", "--sort", "total", "--descending")
+    )
+    asked = aggregator.asked(closing_pb2.ListPeriodsRequest)[-1]
+    assert (asked.month, asked.search, asked.page.sort, asked.page.descending) == (
+        "2026-10",
+        "QUILL",
+        "total",
+        True,
+    )
     table, as_csv = await asyncio.gather(
         *(ullage("billing", "status", "--format", form) for form in ("table", "csv"))
     )

@@ -5,8 +5,17 @@ import click
 from tui.cli.jobs import ran
 from tui.cli.listing import Found, every, show
 from tui.cli.names import bucket_id, client_id
-from tui.cli.options import client_option, form_option, limit_option
+from tui.cli.options import (
+    client_option,
+    descending_option,
+    form_option,
+    limit_option,
+    search_option,
+    sort_option,
+    source_option,
+)
 from tui.cli.output import Row, Value
+from tui.cli.over_under import parse_month
 from tui.cli.progress import followed
 from tui.cli.session import run
 from tui.client import JOB_SECONDS_MAX, Aggregator
@@ -38,6 +47,14 @@ STATES = {
 _WORDS = {state: word for word, state in STATES.items()}
 state_option = click.option(
     "--state", type=click.Choice(tuple(STATES)), default=None, help="Only periods in this state."
+)
+
+month_option = click.option(
+    "--month",
+    type=parse_month,
+    default=None,
+    metavar="YYYY-MM",
+    help="Only periods whose last day is in this month, where the client is.",
 )
 
 
@@ -117,25 +134,55 @@ def billing() -> None:
 @billing.command("list")
 @client_option
 @click.option("--bucket", default="", metavar="BUCKET", help="Only of this bucket: id or CLIENT/NAME.")
+@source_option
+@month_option
 @state_option
+@search_option
+@sort_option
+@descending_option
 @limit_option
 @form_option
-def list_readings(client: str, bucket: str, state: str | None, limit: int | None, form: str) -> None:
+def list_readings(
+    *,
+    client: str,
+    bucket: str,
+    source: str,
+    month: str | None,
+    state: str | None,
+    search: str,
+    sort: str,
+    descending: bool,
+    limit: int | None,
+    form: str,
+) -> None:
     """Billing readings of all periods, provisional until their period is finalised.
 
     Coverage is the share of slots that is known, in per cent; JSON has its counts and the segments of each period.
 
-    Example: ullage billing list --client acme --format csv
+    \b
+    Examples:
+    ullage billing list --client acme --format csv
+    ullage billing list --month 2026-10 --sort cost --descending
     """
 
     async def work(aggregator: Aggregator) -> Found:
         of, only = await client_id(aggregator, client), await bucket_id(aggregator, bucket)
         wanted = STATES[state] if state else billing_pb2.PERIOD_STATE_UNSPECIFIED
         return await every(
-            lambda page: aggregator.readings(page, client_id=of, bucket_id=only, state=wanted),
+            lambda page: aggregator.readings(
+                page,
+                client_id=of,
+                bucket_id=only,
+                state=wanted,
+                month=month or "",
+                search=search,
+                source_type=source,
+            ),
             lambda reply: reply.readings,
             reading_row,
             limit,
+            sort=sort,
+            descending=descending,
         )
 
     show(run(work), READING_COLUMNS, form, "billing readings")

@@ -2,15 +2,23 @@
 
 import click
 
-from tui.cli.billing import STATES, billing, state_option, state_words
+from tui.cli.billing import STATES, billing, month_option, state_option, state_words
 from tui.cli.listing import Found, every, pages, show
 from tui.cli.names import client_id
-from tui.cli.options import client_option, form_option, limit_option, yes_option
+from tui.cli.options import (
+    client_option,
+    descending_option,
+    form_option,
+    limit_option,
+    search_option,
+    sort_option,
+    yes_option,
+)
 from tui.cli.output import Row, Value, write, write_facts, write_object
 from tui.cli.question import answer
 from tui.cli.session import EXIT_FAILED, EXIT_USAGE, Failure, has_terminal, run, say
 from tui.cli.values import parse_day
-from tui.client import RUN_SECONDS_MAX, Aggregator, Page
+from tui.client import RUN_SECONDS_MAX, Aggregator
 from tui.failures import CallFailed, Kind, sentence
 from tui.format import clean, decimal, moment, money, plural, stamp
 from ullage.v1 import billing_pb2, closing_pb2
@@ -83,14 +91,10 @@ async def first_day_of(aggregator: Aggregator, client: int, day: str | None) -> 
     """The first day of the client's period that holds ``day``; empty for None."""
     if day is None:
         return ""
-    request = closing_pb2.ListPeriodsRequest(client_id=client)
-
-    async def fetch(page: Page) -> closing_pb2.ListPeriodsReply:
-        request.page.CopyFrom(page.message())
-        return await aggregator.ask(aggregator.closing.ListPeriods, request)
-
     found: list[closing_pb2.Period]
-    found, _ = await pages(fetch, lambda reply: reply.periods)
+    found, _ = await pages(
+        lambda page: aggregator.periods(page, client_id=client), lambda reply: reply.periods
+    )
     for period in found:
         if period.first_day <= day <= period.last_day:
             return period.first_day
@@ -112,31 +116,45 @@ async def named_client(aggregator: Aggregator, named: str) -> int:
 @client_option
 @state_option
 @click.option("--overdue", is_flag=True, help="Only those that should have been finalised by now.")
+@month_option
+@search_option
+@sort_option
+@descending_option
 @limit_option
 @form_option
-def status(client: str, state: str | None, overdue: bool, limit: int | None, form: str) -> None:
+def status(
+    *,
+    client: str,
+    state: str | None,
+    overdue: bool,
+    month: str | None,
+    search: str,
+    sort: str,
+    descending: bool,
+    limit: int | None,
+    form: str,
+) -> None:
     """Periods by client, newest first: state, total, what is open before they can be finalised, and when they close.
 
     \b
     Examples:
     ullage billing status --state ended
     ullage billing status --overdue
+    ullage billing status --month 2026-10 --sort total --descending
     """
 
     async def work(aggregator: Aggregator) -> Found:
         of = await client_id(aggregator, client)
         wanted = STATES[state] if state else billing_pb2.PERIOD_STATE_UNSPECIFIED
-
-        def request(page: Page) -> closing_pb2.ListPeriodsRequest:
-            return closing_pb2.ListPeriodsRequest(
-                page=page.message(), client_id=of, state=wanted, overdue=overdue
-            )
-
         return await every(
-            lambda page: aggregator.ask(aggregator.closing.ListPeriods, request(page)),
+            lambda page: aggregator.periods(
+                page, client_id=of, state=wanted, overdue=overdue, month=month or "", search=search
+            ),
             lambda reply: reply.periods,
             period_row,
             limit,
+            sort=sort,
+            descending=descending,
         )
 
     show(run(work), PERIOD_COLUMNS, form, "periods")

@@ -4,10 +4,17 @@ import click
 
 from tui.cli.listing import Found, every, show, whole
 from tui.cli.names import bucket_id, client_id
-from tui.cli.options import client_option, form_option, limit_option
+from tui.cli.options import (
+    client_option,
+    descending_option,
+    form_option,
+    limit_option,
+    search_option,
+    sort_option,
+)
 from tui.cli.output import Row
 from tui.cli.session import run, say
-from tui.client import Aggregator, Page
+from tui.client import Aggregator
 from tui.format import decimal, moment, percent
 from ullage.v1 import analysis_pb2, billing_pb2
 
@@ -76,28 +83,42 @@ def projections() -> None:
 
 @projections.command("list")
 @client_option
+@click.option("--over", is_flag=True, help="Only those that are projected above their commit.")
+@search_option
+@sort_option
+@descending_option
 @limit_option
 @form_option
-def list_projections(client: str, limit: int | None, form: str) -> None:
+def list_projections(
+    *,
+    client: str,
+    over: bool,
+    search: str,
+    sort: str,
+    descending: bool,
+    limit: int | None,
+    form: str,
+) -> None:
     """The newest projection of every bucket's open period: the median, and the 10th and 90th percentile.
 
     The range is unknown with fewer than 14 days of history; then the method is the run rate. The median error is that
     of earlier projections at the same share of the period, in per cent.
 
-    Example: ullage projections list --client acme
+    \b
+    Examples:
+    ullage projections list --client acme
+    ullage projections list --over --sort percent_of_commit --descending
     """
 
     async def work(aggregator: Aggregator) -> Found:
         of = await client_id(aggregator, client)
-
-        def request(page: Page) -> billing_pb2.ListProjectionsRequest:
-            return billing_pb2.ListProjectionsRequest(page=page.message(), client_id=of)
-
         return await every(
-            lambda page: aggregator.ask(aggregator.billing.ListProjections, request(page)),
+            lambda page: aggregator.projections(page, client_id=of, search=search, over=over),
             lambda reply: reply.projections,
             projection_row,
             limit,
+            sort=sort,
+            descending=descending,
         )
 
     show(run(work), PROJECTION_COLUMNS, form, "projections")

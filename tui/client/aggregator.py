@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from tui.client.pages import AssetQuery, Page
 from tui.client.watch import Event, watch
 from tui.client.wire import Wire
-from ullage.v1 import admin_pb2, billing_pb2, insight_pb2, inventory_pb2
+from ullage.v1 import admin_pb2, billing_pb2, closing_pb2, insight_pb2, inventory_pb2
 
 
 class Aggregator(Wire):
@@ -60,12 +60,46 @@ class Aggregator(Wire):
         client_id: int = 0,
         bucket_id: int = 0,
         state: billing_pb2.PeriodState.ValueType = billing_pb2.PERIOD_STATE_UNSPECIFIED,
+        month: str = "",
+        search: str = "",
+        source_type: str = "",
     ) -> billing_pb2.ListReadingsReply:
-        """Billing readings of all periods, or of those in one state."""
+        """Billing readings for which everything given holds; ``month`` is a reporting month, "2026-10"."""
         request = billing_pb2.ListReadingsRequest(
-            page=page.message(), client_id=client_id, bucket_id=bucket_id, state=state
+            page=page.message(),
+            client_id=client_id,
+            bucket_id=bucket_id,
+            state=state,
+            month=month,
+            search=search,
+            source_type=source_type,
         )
         return await self.ask(self.billing.ListReadings, request)
+
+    async def periods(
+        self,
+        page: Page,
+        *,
+        client_id: int = 0,
+        state: billing_pb2.PeriodState.ValueType = billing_pb2.PERIOD_STATE_UNSPECIFIED,
+        overdue: bool = False,
+        month: str = "",
+        search: str = "",
+    ) -> closing_pb2.ListPeriodsReply:
+        """Periods of clients for which everything given holds; ``month`` is a reporting month, "2026-10"."""
+        request = closing_pb2.ListPeriodsRequest(
+            page=page.message(), client_id=client_id, state=state, overdue=overdue, month=month, search=search
+        )
+        return await self.ask(self.closing.ListPeriods, request)
+
+    async def projections(
+        self, page: Page, *, client_id: int = 0, search: str = "", over: bool = False
+    ) -> billing_pb2.ListProjectionsReply:
+        """Projections of open periods; ``over``: those above their commit."""
+        request = billing_pb2.ListProjectionsRequest(
+            page=page.message(), client_id=client_id, search=search, over=over
+        )
+        return await self.ask(self.billing.ListProjections, request)
 
     async def dashboard(self) -> insight_pb2.Dashboard:
         """The figures over everything this key may see."""

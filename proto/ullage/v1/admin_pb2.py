@@ -31,7 +31,7 @@ from ullage.v1 import keys_pb2 as ullage_dot_v1_dot_keys__pb2
 from ullage.v1 import types_pb2 as ullage_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15ullage/v1/admin.proto\x12\tullage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17ullage/v1/billing.proto\x1a\x16ullage/v1/agents.proto\x1a\x15ullage/v1/audit.proto\x1a\x17ullage/v1/insight.proto\x1a\x14ullage/v1/keys.proto\x1a\x15ullage/v1/types.proto\"\x12\n\x10GetHealthRequest\"\x0f\n\rWhoAmIRequest\"j\n\x08Identity\x12\x10\n\x08key_name\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x16\n\x0eserver_version\x18\x03 \x01(\t\x12\x11\n\tclient_id\x18\x04 \x01(\x03\x12\x13\n\x0b\x63lient_name\x18\x05 \x01(\t\"\x8a\x01\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x10\n\x08schedule\x18\x03 \x01(\t\x12,\n\x08next_run\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x08last_run\x18\x05 \x01(\x0b\x32\x0e.ullage.v1.Run\"\x11\n\x0fListJobsRequest\"-\n\rListJobsReply\x12\x1c\n\x04jobs\x18\x01 \x03(\x0b\x32\x0e.ullage.v1.Job\"\x1d\n\rRunJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\xea\x02\n\x0fQuarantineGroup\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\x03\x12\x12\n\nagent_name\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x10\n\x08readings\x18\x04 \x01(\x04\x12*\n\x06oldest\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06newest\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13\x65xample_source_type\x18\x07 \x01(\t\x12\x1b\n\x13\x65xample_external_id\x18\x08 \x01(\t\x12\x19\n\x11\x65xample_unit_type\x18\t \x01(\t\x12\x15\n\rexample_value\x18\n \x01(\x03\x12\x35\n\x11\x65xample_ticked_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x63ounted_only\x18\x0c \x01(\x04\"\x17\n\x15ListQuarantineRequest\"A\n\x13ListQuarantineReply\x12*\n\x06groups\x18\x01 \x03(\x0b\x32\x1a.ullage.v1.QuarantineGroup\"H\n\x17SettleQuarantineRequest\x12\x0b\n\x03ids\x18\x01 \x03(\x03\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t\"6\n\x15SettleQuarantineReply\x12\x0f\n\x07settled\x18\x01 \x01(\x04\x12\x0c\n\x04kept\x18\x02 \x01(\x04\"`\n\x16ListQuarantinedRequest\x12$\n\x04page\x18\x01 \x01(\x0b\x32\x16.ullage.v1.PageRequest\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t\"c\n\x14ListQuarantinedReply\x12(\n\x08readings\x18\x01 \x03(\x0b\x32\x16.ullage.v1.Quarantined\x12!\n\x04page\x18\x02 \x01(\x0b\x32\x13.ullage.v1.PageInfo\"\xa4\x02\n\x0bQuarantined\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\x03\x12\x12\n\nagent_name\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x13\n\x0bsource_type\x18\x05 \x01(\t\x12\x13\n\x0b\x65xternal_id\x18\x06 \x01(\t\x12\x11\n\tunit_type\x18\x07 \x01(\t\x12\r\n\x05value\x18\x08 \x01(\x03\x12)\n\x05since\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tticked_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tstored_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xa4\x0b\n\x05\x41\x64min\x12;\n\tGetHealth\x12\x1b.ullage.v1.GetHealthRequest\x1a\x11.ullage.v1.Health\x12\x37\n\x06WhoAmI\x12\x18.ullage.v1.WhoAmIRequest\x1a\x13.ullage.v1.Identity\x12\x46\n\nListAgents\x12\x1c.ullage.v1.ListAgentsRequest\x1a\x1a.ullage.v1.ListAgentsReply\x12R\n\x0eListQuarantine\x12 .ullage.v1.ListQuarantineRequest\x1a\x1e.ullage.v1.ListQuarantineReply\x12Y\n\x11ReleaseQuarantine\x12\".ullage.v1.SettleQuarantineRequest\x1a .ullage.v1.SettleQuarantineReply\x12Y\n\x11\x44iscardQuarantine\x12\".ullage.v1.SettleQuarantineRequest\x1a .ullage.v1.SettleQuarantineReply\x12@\n\x08ListJobs\x12\x1a.ullage.v1.ListJobsRequest\x1a\x18.ullage.v1.ListJobsReply\x12\x32\n\x06RunJob\x12\x18.ullage.v1.RunJobRequest\x1a\x0e.ullage.v1.Run\x12U\n\x0fListQuarantined\x12!.ullage.v1.ListQuarantinedRequest\x1a\x1f.ullage.v1.ListQuarantinedReply\x12\x38\n\x08GetAgent\x12\x1a.ullage.v1.GetAgentRequest\x1a\x10.ullage.v1.Agent\x12\x64\n\x14\x43reateEnrolmentToken\x12&.ullage.v1.CreateEnrolmentTokenRequest\x1a$.ullage.v1.CreateEnrolmentTokenReply\x12\x61\n\x13ListEnrolmentTokens\x12%.ullage.v1.ListEnrolmentTokensRequest\x1a#.ullage.v1.ListEnrolmentTokensReply\x12Y\n\x14RevokeEnrolmentToken\x12&.ullage.v1.RevokeEnrolmentTokenRequest\x1a\x19.ullage.v1.EnrolmentToken\x12R\n\x0eSetAgentsState\x12 .ullage.v1.SetAgentsStateRequest\x1a\x1e.ullage.v1.SetAgentsStateReply\x12@\n\x08ListKeys\x12\x1a.ullage.v1.ListKeysRequest\x1a\x18.ullage.v1.ListKeysReply\x12\x43\n\tCreateKey\x12\x1b.ullage.v1.CreateKeyRequest\x1a\x19.ullage.v1.CreateKeyReply\x12\x43\n\rSetKeyEnabled\x12\x1f.ullage.v1.SetKeyEnabledRequest\x1a\x11.ullage.v1.ApiKey\x12\x43\n\tListAudit\x12\x1b.ullage.v1.ListAuditRequest\x1a\x19.ullage.v1.ListAuditReply\x12\x43\n\tUndoAudit\x12\x1b.ullage.v1.UndoAuditRequest\x1a\x19.ullage.v1.UndoAuditReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15ullage/v1/admin.proto\x12\tullage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17ullage/v1/billing.proto\x1a\x16ullage/v1/agents.proto\x1a\x15ullage/v1/audit.proto\x1a\x17ullage/v1/insight.proto\x1a\x14ullage/v1/keys.proto\x1a\x15ullage/v1/types.proto\"\x12\n\x10GetHealthRequest\"\x0f\n\rWhoAmIRequest\"{\n\x08Identity\x12\x10\n\x08key_name\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x16\n\x0eserver_version\x18\x03 \x01(\t\x12\x11\n\tclient_id\x18\x04 \x01(\x03\x12\x13\n\x0b\x63lient_name\x18\x05 \x01(\t\x12\x0f\n\x07methods\x18\x06 \x03(\t\"\x8a\x01\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x10\n\x08schedule\x18\x03 \x01(\t\x12,\n\x08next_run\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x08last_run\x18\x05 \x01(\x0b\x32\x0e.ullage.v1.Run\"\x11\n\x0fListJobsRequest\"-\n\rListJobsReply\x12\x1c\n\x04jobs\x18\x01 \x03(\x0b\x32\x0e.ullage.v1.Job\"\x1d\n\rRunJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\xea\x02\n\x0fQuarantineGroup\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\x03\x12\x12\n\nagent_name\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x10\n\x08readings\x18\x04 \x01(\x04\x12*\n\x06oldest\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06newest\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13\x65xample_source_type\x18\x07 \x01(\t\x12\x1b\n\x13\x65xample_external_id\x18\x08 \x01(\t\x12\x19\n\x11\x65xample_unit_type\x18\t \x01(\t\x12\x15\n\rexample_value\x18\n \x01(\x03\x12\x35\n\x11\x65xample_ticked_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x63ounted_only\x18\x0c \x01(\x04\"\x17\n\x15ListQuarantineRequest\"A\n\x13ListQuarantineReply\x12*\n\x06groups\x18\x01 \x03(\x0b\x32\x1a.ullage.v1.QuarantineGroup\"H\n\x17SettleQuarantineRequest\x12\x0b\n\x03ids\x18\x01 \x03(\x03\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t\"6\n\x15SettleQuarantineReply\x12\x0f\n\x07settled\x18\x01 \x01(\x04\x12\x0c\n\x04kept\x18\x02 \x01(\x04\"`\n\x16ListQuarantinedRequest\x12$\n\x04page\x18\x01 \x01(\x0b\x32\x16.ullage.v1.PageRequest\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t\"c\n\x14ListQuarantinedReply\x12(\n\x08readings\x18\x01 \x03(\x0b\x32\x16.ullage.v1.Quarantined\x12!\n\x04page\x18\x02 \x01(\x0b\x32\x13.ullage.v1.PageInfo\"\xa4\x02\n\x0bQuarantined\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x10\n\x08\x61gent_id\x18\x02 \x01(\x03\x12\x12\n\nagent_name\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x13\n\x0bsource_type\x18\x05 \x01(\t\x12\x13\n\x0b\x65xternal_id\x18\x06 \x01(\t\x12\x11\n\tunit_type\x18\x07 \x01(\t\x12\r\n\x05value\x18\x08 \x01(\x03\x12)\n\x05since\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tticked_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tstored_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xa4\x0b\n\x05\x41\x64min\x12;\n\tGetHealth\x12\x1b.ullage.v1.GetHealthRequest\x1a\x11.ullage.v1.Health\x12\x37\n\x06WhoAmI\x12\x18.ullage.v1.WhoAmIRequest\x1a\x13.ullage.v1.Identity\x12\x46\n\nListAgents\x12\x1c.ullage.v1.ListAgentsRequest\x1a\x1a.ullage.v1.ListAgentsReply\x12R\n\x0eListQuarantine\x12 .ullage.v1.ListQuarantineRequest\x1a\x1e.ullage.v1.ListQuarantineReply\x12Y\n\x11ReleaseQuarantine\x12\".ullage.v1.SettleQuarantineRequest\x1a .ullage.v1.SettleQuarantineReply\x12Y\n\x11\x44iscardQuarantine\x12\".ullage.v1.SettleQuarantineRequest\x1a .ullage.v1.SettleQuarantineReply\x12@\n\x08ListJobs\x12\x1a.ullage.v1.ListJobsRequest\x1a\x18.ullage.v1.ListJobsReply\x12\x32\n\x06RunJob\x12\x18.ullage.v1.RunJobRequest\x1a\x0e.ullage.v1.Run\x12U\n\x0fListQuarantined\x12!.ullage.v1.ListQuarantinedRequest\x1a\x1f.ullage.v1.ListQuarantinedReply\x12\x38\n\x08GetAgent\x12\x1a.ullage.v1.GetAgentRequest\x1a\x10.ullage.v1.Agent\x12\x64\n\x14\x43reateEnrolmentToken\x12&.ullage.v1.CreateEnrolmentTokenRequest\x1a$.ullage.v1.CreateEnrolmentTokenReply\x12\x61\n\x13ListEnrolmentTokens\x12%.ullage.v1.ListEnrolmentTokensRequest\x1a#.ullage.v1.ListEnrolmentTokensReply\x12Y\n\x14RevokeEnrolmentToken\x12&.ullage.v1.RevokeEnrolmentTokenRequest\x1a\x19.ullage.v1.EnrolmentToken\x12R\n\x0eSetAgentsState\x12 .ullage.v1.SetAgentsStateRequest\x1a\x1e.ullage.v1.SetAgentsStateReply\x12@\n\x08ListKeys\x12\x1a.ullage.v1.ListKeysRequest\x1a\x18.ullage.v1.ListKeysReply\x12\x43\n\tCreateKey\x12\x1b.ullage.v1.CreateKeyRequest\x1a\x19.ullage.v1.CreateKeyReply\x12\x43\n\rSetKeyEnabled\x12\x1f.ullage.v1.SetKeyEnabledRequest\x1a\x11.ullage.v1.ApiKey\x12\x43\n\tListAudit\x12\x1b.ullage.v1.ListAuditRequest\x1a\x19.ullage.v1.ListAuditReply\x12\x43\n\tUndoAudit\x12\x1b.ullage.v1.UndoAuditRequest\x1a\x19.ullage.v1.UndoAuditReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,31 +43,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WHOAMIREQUEST']._serialized_start=231
   _globals['_WHOAMIREQUEST']._serialized_end=246
   _globals['_IDENTITY']._serialized_start=248
-  _globals['_IDENTITY']._serialized_end=354
-  _globals['_JOB']._serialized_start=357
-  _globals['_JOB']._serialized_end=495
-  _globals['_LISTJOBSREQUEST']._serialized_start=497
-  _globals['_LISTJOBSREQUEST']._serialized_end=514
-  _globals['_LISTJOBSREPLY']._serialized_start=516
-  _globals['_LISTJOBSREPLY']._serialized_end=561
-  _globals['_RUNJOBREQUEST']._serialized_start=563
-  _globals['_RUNJOBREQUEST']._serialized_end=592
-  _globals['_QUARANTINEGROUP']._serialized_start=595
-  _globals['_QUARANTINEGROUP']._serialized_end=957
-  _globals['_LISTQUARANTINEREQUEST']._serialized_start=959
-  _globals['_LISTQUARANTINEREQUEST']._serialized_end=982
-  _globals['_LISTQUARANTINEREPLY']._serialized_start=984
-  _globals['_LISTQUARANTINEREPLY']._serialized_end=1049
-  _globals['_SETTLEQUARANTINEREQUEST']._serialized_start=1051
-  _globals['_SETTLEQUARANTINEREQUEST']._serialized_end=1123
-  _globals['_SETTLEQUARANTINEREPLY']._serialized_start=1125
-  _globals['_SETTLEQUARANTINEREPLY']._serialized_end=1179
-  _globals['_LISTQUARANTINEDREQUEST']._serialized_start=1181
-  _globals['_LISTQUARANTINEDREQUEST']._serialized_end=1277
-  _globals['_LISTQUARANTINEDREPLY']._serialized_start=1279
-  _globals['_LISTQUARANTINEDREPLY']._serialized_end=1378
-  _globals['_QUARANTINED']._serialized_start=1381
-  _globals['_QUARANTINED']._serialized_end=1673
-  _globals['_ADMIN']._serialized_start=1676
-  _globals['_ADMIN']._serialized_end=3120
+  _globals['_IDENTITY']._serialized_end=371
+  _globals['_JOB']._serialized_start=374
+  _globals['_JOB']._serialized_end=512
+  _globals['_LISTJOBSREQUEST']._serialized_start=514
+  _globals['_LISTJOBSREQUEST']._serialized_end=531
+  _globals['_LISTJOBSREPLY']._serialized_start=533
+  _globals['_LISTJOBSREPLY']._serialized_end=578
+  _globals['_RUNJOBREQUEST']._serialized_start=580
+  _globals['_RUNJOBREQUEST']._serialized_end=609
+  _globals['_QUARANTINEGROUP']._serialized_start=612
+  _globals['_QUARANTINEGROUP']._serialized_end=974
+  _globals['_LISTQUARANTINEREQUEST']._serialized_start=976
+  _globals['_LISTQUARANTINEREQUEST']._serialized_end=999
+  _globals['_LISTQUARANTINEREPLY']._serialized_start=1001
+  _globals['_LISTQUARANTINEREPLY']._serialized_end=1066
+  _globals['_SETTLEQUARANTINEREQUEST']._serialized_start=1068
+  _globals['_SETTLEQUARANTINEREQUEST']._serialized_end=1140
+  _globals['_SETTLEQUARANTINEREPLY']._serialized_start=1142
+  _globals['_SETTLEQUARANTINEREPLY']._serialized_end=1196
+  _globals['_LISTQUARANTINEDREQUEST']._serialized_start=1198
+  _globals['_LISTQUARANTINEDREQUEST']._serialized_end=1294
+  _globals['_LISTQUARANTINEDREPLY']._serialized_start=1296
+  _globals['_LISTQUARANTINEDREPLY']._serialized_end=1395
+  _globals['_QUARANTINED']._serialized_start=1398
+  _globals['_QUARANTINED']._serialized_end=1690
+  _globals['_ADMIN']._serialized_start=1693
+  _globals['_ADMIN']._serialized_end=3137
 # @@protoc_insertion_point(module_scope)

@@ -60,6 +60,7 @@ class Identity(_message.Message):
     SERVER_VERSION_FIELD_NUMBER: _builtins.int
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     CLIENT_NAME_FIELD_NUMBER: _builtins.int
+    METHODS_FIELD_NUMBER: _builtins.int
     key_name: _builtins.str
     role: _builtins.str
     """viewer, operator, billing, admin or client."""
@@ -67,6 +68,10 @@ class Identity(_message.Message):
     client_id: _builtins.int
     """With role client: the one it sees."""
     client_name: _builtins.str
+    @_builtins.property
+    def methods(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """All that this key may call, "Service/Method" in the order of the table of roles."""
+
     def __init__(
         self,
         *,
@@ -75,10 +80,11 @@ class Identity(_message.Message):
         server_version: _builtins.str = ...,
         client_id: _builtins.int = ...,
         client_name: _builtins.str = ...,
+        methods: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "client_name", b"client_name", "key_name", b"key_name", "role", b"role", "server_version", b"server_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "client_name", b"client_name", "key_name", b"key_name", "methods", b"methods", "role", b"role", "server_version", b"server_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from ullage.v1 import types_pb2 as ullage_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15ullage/v1/audit.proto\x12\tullage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15ullage/v1/types.proto\"\xdf\x01\n\nAuditGroup\x12\n\n\x02id\x18\x01 \x01(\x03\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06key_id\x18\x04 \x01(\x03\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x06 \x01(\t\x12\x0e\n\x06undoes\x18\x07 \x01(\x03\x12\x11\n\tundone_by\x18\x08 \x01(\x03\x12\x15\n\rentries_total\x18\t \x01(\r\x12\x12\n\nreversible\x18\n \x01(\x08\x12\x0f\n\x07why_not\x18\x0b \x01(\t\"\xef\x01\n\nAuditEntry\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x10\n\x08group_id\x18\x02 \x01(\x03\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x05 \x01(\t\x12\r\n\x05table\x18\x06 \x01(\t\x12\x11\n\trecord_id\x18\x07 \x01(\t\x12\x12\n\nold_values\x18\x08 \x01(\t\x12\x12\n\nnew_values\x18\t \x01(\t\x12\x0b\n\x03\x61\x63t\x18\n \x01(\t\x12\x12\n\nreversible\x18\x0b \x01(\x08\x12\x11\n\tundone_by\x18\x0c \x01(\x03\"\xd1\x01\n\x10ListAuditRequest\x12$\n\x04page\x18\x01 \x01(\x0b\x32\x16.ullage.v1.PageRequest\x12\r\n\x05table\x18\x02 \x01(\t\x12\x11\n\trecord_id\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x10\n\x08group_id\x18\x05 \x01(\x03\x12)\n\x05since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"[\n\x0eListAuditReply\x12&\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x15.ullage.v1.AuditEntry\x12!\n\x04page\x18\x02 \x01(\x0b\x32\x13.ullage.v1.PageInfo\"5\n\x10UndoAuditRequest\x12\x10\n\x08group_id\x18\x01 \x01(\x03\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"m\n\x0eUndoAuditReply\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.ullage.v1.AuditGroup\x12&\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x15.ullage.v1.AuditEntry\x12\r\n\x05notes\x18\x03 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15ullage/v1/audit.proto\x12\tullage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15ullage/v1/types.proto\"\xdf\x01\n\nAuditGroup\x12\n\n\x02id\x18\x01 \x01(\x03\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06key_id\x18\x04 \x01(\x03\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x06 \x01(\t\x12\x0e\n\x06undoes\x18\x07 \x01(\x03\x12\x11\n\tundone_by\x18\x08 \x01(\x03\x12\x15\n\rentries_total\x18\t \x01(\r\x12\x12\n\nreversible\x18\n \x01(\x08\x12\x0f\n\x07why_not\x18\x0b \x01(\t\"\xff\x01\n\nAuditEntry\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x10\n\x08group_id\x18\x02 \x01(\x03\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x05 \x01(\t\x12\r\n\x05table\x18\x06 \x01(\t\x12\x11\n\trecord_id\x18\x07 \x01(\t\x12\x12\n\nold_values\x18\x08 \x01(\t\x12\x12\n\nnew_values\x18\t \x01(\t\x12\x0b\n\x03\x61\x63t\x18\n \x01(\t\x12\x12\n\nreversible\x18\x0b \x01(\x08\x12\x11\n\tundone_by\x18\x0c \x01(\x03\x12\x0e\n\x06undoes\x18\r \x01(\x03\"\xd1\x01\n\x10ListAuditRequest\x12$\n\x04page\x18\x01 \x01(\x0b\x32\x16.ullage.v1.PageRequest\x12\r\n\x05table\x18\x02 \x01(\t\x12\x11\n\trecord_id\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x10\n\x08group_id\x18\x05 \x01(\x03\x12)\n\x05since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"[\n\x0eListAuditReply\x12&\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x15.ullage.v1.AuditEntry\x12!\n\x04page\x18\x02 \x01(\x0b\x32\x13.ullage.v1.PageInfo\"5\n\x10UndoAuditRequest\x12\x10\n\x08group_id\x18\x01 \x01(\x03\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"m\n\x0eUndoAuditReply\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.ullage.v1.AuditGroup\x12&\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x15.ullage.v1.AuditEntry\x12\r\n\x05notes\x18\x03 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,13 +36,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITGROUP']._serialized_start=93
   _globals['_AUDITGROUP']._serialized_end=316
   _globals['_AUDITENTRY']._serialized_start=319
-  _globals['_AUDITENTRY']._serialized_end=558
-  _globals['_LISTAUDITREQUEST']._serialized_start=561
-  _globals['_LISTAUDITREQUEST']._serialized_end=770
-  _globals['_LISTAUDITREPLY']._serialized_start=772
-  _globals['_LISTAUDITREPLY']._serialized_end=863
-  _globals['_UNDOAUDITREQUEST']._serialized_start=865
-  _globals['_UNDOAUDITREQUEST']._serialized_end=918
-  _globals['_UNDOAUDITREPLY']._serialized_start=920
-  _globals['_UNDOAUDITREPLY']._serialized_end=1029
+  _globals['_AUDITENTRY']._serialized_end=574
+  _globals['_LISTAUDITREQUEST']._serialized_start=577
+  _globals['_LISTAUDITREQUEST']._serialized_end=786
+  _globals['_LISTAUDITREPLY']._serialized_start=788
+  _globals['_LISTAUDITREPLY']._serialized_end=879
+  _globals['_UNDOAUDITREQUEST']._serialized_start=881
+  _globals['_UNDOAUDITREQUEST']._serialized_end=934
+  _globals['_UNDOAUDITREPLY']._serialized_start=936
+  _globals['_UNDOAUDITREPLY']._serialized_end=1045
 # @@protoc_insertion_point(module_scope)

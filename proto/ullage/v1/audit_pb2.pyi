@@ -90,6 +90,7 @@ class AuditEntry(_message.Message):
     ACT_FIELD_NUMBER: _builtins.int
     REVERSIBLE_FIELD_NUMBER: _builtins.int
     UNDONE_BY_FIELD_NUMBER: _builtins.int
+    UNDOES_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     group_id: _builtins.int
     actor: _builtins.str
@@ -103,6 +104,8 @@ class AuditEntry(_message.Message):
     act: _builtins.str
     reversible: _builtins.bool
     undone_by: _builtins.int
+    undoes: _builtins.int
+    """The group that this one took back; 0: it is no undo."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -120,10 +123,11 @@ class AuditEntry(_message.Message):
         act: _builtins.str = ...,
         reversible: _builtins.bool = ...,
         undone_by: _builtins.int = ...,
+        undoes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "action", b"action", "actor", b"actor", "at", b"at", "group_id", b"group_id", "id", b"id", "new_values", b"new_values", "old_values", b"old_values", "record_id", b"record_id", "reversible", b"reversible", "table", b"table", "undone_by", b"undone_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "action", b"action", "actor", b"actor", "at", b"at", "group_id", b"group_id", "id", b"id", "new_values", b"new_values", "old_values", b"old_values", "record_id", b"record_id", "reversible", b"reversible", "table", b"table", "undoes", b"undoes", "undone_by", b"undone_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

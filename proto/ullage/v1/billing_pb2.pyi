@@ -259,9 +259,17 @@ class ListReadingsRequest(_message.Message):
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     BUCKET_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    MONTH_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    SOURCE_TYPE_FIELD_NUMBER: _builtins.int
     client_id: _builtins.int
     bucket_id: _builtins.int
     state: Global___PeriodState.ValueType
+    month: _builtins.str
+    """The reporting month, "YYYY-MM": that of the period's last day in the client's zone; empty: all."""
+    search: _builtins.str
+    """Part of the name of client or bucket, any case."""
+    source_type: _builtins.str
     @_builtins.property
     def page(self) -> _types_pb2.PageRequest: ...
     def __init__(
@@ -271,10 +279,13 @@ class ListReadingsRequest(_message.Message):
         client_id: _builtins.int = ...,
         bucket_id: _builtins.int = ...,
         state: Global___PeriodState.ValueType = ...,
+        month: _builtins.str = ...,
+        search: _builtins.str = ...,
+        source_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket_id", b"bucket_id", "client_id", b"client_id", "page", b"page", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket_id", b"bucket_id", "client_id", b"client_id", "month", b"month", "page", b"page", "search", b"search", "source_type", b"source_type", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -396,7 +407,13 @@ class ListProjectionsRequest(_message.Message):
 
     PAGE_FIELD_NUMBER: _builtins.int
     CLIENT_ID_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    OVER_FIELD_NUMBER: _builtins.int
     client_id: _builtins.int
+    search: _builtins.str
+    """Part of the name of client or bucket, any case."""
+    over: _builtins.bool
+    """Only those that are projected above their commit."""
     @_builtins.property
     def page(self) -> _types_pb2.PageRequest: ...
     def __init__(
@@ -404,10 +421,12 @@ class ListProjectionsRequest(_message.Message):
         *,
         page: _types_pb2.PageRequest | None = ...,
         client_id: _builtins.int = ...,
+        search: _builtins.str = ...,
+        over: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "page", b"page"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "over", b"over", "page", b"page", "search", b"search"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

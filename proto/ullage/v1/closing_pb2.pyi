@@ -100,9 +100,15 @@ class ListPeriodsRequest(_message.Message):
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     OVERDUE_FIELD_NUMBER: _builtins.int
+    MONTH_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
     client_id: _builtins.int
     state: _billing_pb2.PeriodState.ValueType
     overdue: _builtins.bool
+    month: _builtins.str
+    """The reporting month, "YYYY-MM": that of the period's last day in the client's zone; empty: all."""
+    search: _builtins.str
+    """Part of the client's name, any case."""
     @_builtins.property
     def page(self) -> _types_pb2.PageRequest: ...
     def __init__(
@@ -112,10 +118,12 @@ class ListPeriodsRequest(_message.Message):
         client_id: _builtins.int = ...,
         state: _billing_pb2.PeriodState.ValueType = ...,
         overdue: _builtins.bool = ...,
+        month: _builtins.str = ...,
+        search: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "overdue", b"overdue", "page", b"page", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "month", b"month", "overdue", b"overdue", "page", b"page", "search", b"search", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
