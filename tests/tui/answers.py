@@ -10,6 +10,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from ullage.v1 import (
     admin_pb2,
+    agents_pb2,
     analysis_pb2,
     billing_pb2,
     closing_pb2,
@@ -20,9 +21,25 @@ from ullage.v1 import (
 )
 
 if TYPE_CHECKING:
-    from tests.tui.scripted import Scripted
+    from tests.tui.scripted import Script, Scripted
 
 Row = TypeVar("Row")
+# What the script says by itself, unless it has an answer of that name.
+FROM_SCRIPT: dict[str, Callable[["Script"], Message]] = {
+    "ListAssignmentRules": lambda s: inventory_pb2.ListAssignmentRulesReply(rules=s.rules),
+    "ListSuppressions": lambda s: inventory_pb2.ListSuppressionsReply(suppressions=s.suppressions),
+    "ListUnitTypes": lambda s: inventory_pb2.ListUnitTypesReply(unit_types=s.unit_types),
+    "GetDashboard": lambda s: s.dashboard,
+    "GetHealth": lambda s: s.dashboard.health,
+    "WhoAmI": lambda s: admin_pb2.Identity(
+        key_name="ops", role=s.role, server_version="0.1.0", methods=s.methods
+    ),
+    "ListAgents": lambda s: agents_pb2.ListAgentsReply(
+        agents=s.agents, page=types_pb2.PageInfo(total=len(s.agents))
+    ),
+    "ListQuarantine": lambda s: admin_pb2.ListQuarantineReply(groups=s.quarantine),
+    "ListJobs": lambda s: admin_pb2.ListJobsReply(jobs=s.jobs),
+}
 _FILES = (admin_pb2, analysis_pb2, billing_pb2, closing_pb2, exchange_pb2, insight_pb2, inventory_pb2)
 
 
@@ -43,6 +60,8 @@ def _answering(
     async def answer(request: Any, context: Any) -> Message:
         await scripted.enter(request, context)
         said = scripted.script.answers.get(name)
+        if said is None and name in FROM_SCRIPT:
+            return FROM_SCRIPT[name](scripted.script)
         return empty() if said is None else said if isinstance(said, Message) else said(request)
 
     return answer

@@ -2,7 +2,15 @@
 
 import random
 
-from tests.tui import builders
+from tests.tui import (
+    builders,
+    estate_admin,
+    estate_agreements,
+    estate_analysis,
+    estate_billing,
+    estate_rules,
+    estate_triage,
+)
 from tests.tui.scripted import Script
 from ullage.v1 import billing_pb2, inventory_pb2, types_pb2
 from ullage.wire import from_time
@@ -76,6 +84,15 @@ def estate(seed: int = 1, assets: int = 60) -> Script:
             ),
         )
     ]
+    for part in (
+        estate_triage,
+        estate_agreements,
+        estate_billing,
+        estate_analysis,
+        estate_admin,
+        estate_rules,
+    ):
+        part.furnish(script)
     return script
 
 

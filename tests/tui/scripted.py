@@ -56,6 +56,9 @@ class Script:
     suppressions: list[inventory_pb2.Suppression] = field(default_factory=list)
     quarantine: list[admin_pb2.QuarantineGroup] = field(default_factory=list)
     dashboard: insight_pb2.Dashboard = field(default_factory=insight_pb2.Dashboard)
+    # Who the person is; no methods: the aggregator did not say which calls are allowed.
+    role: str = "viewer"
+    methods: tuple[str, ...] = ()
     # What every dry run says.
     preview: types_pb2.Preview = field(default_factory=types_pb2.Preview)
     # What calls answer that nothing here knows how to: a reply, or how to make it from the request, by method.
@@ -228,12 +231,6 @@ class Scripted:
                 changed += 1
         return inventory_pb2.AssignAssetsReply(changed=changed)
 
-    async def ListAssignmentRules(
-        self, request: inventory_pb2.ListAssignmentRulesRequest, context: Any
-    ) -> inventory_pb2.ListAssignmentRulesReply:
-        await self.enter(request, context)
-        return inventory_pb2.ListAssignmentRulesReply(rules=self.script.rules)
-
     async def CreateAssignmentRule(
         self, request: inventory_pb2.CreateAssignmentRuleRequest, context: Any
     ) -> inventory_pb2.AssignmentRule:
@@ -244,12 +241,6 @@ class Scripted:
         self.script.rules.append(made)
         return made
 
-    async def ListSuppressions(
-        self, request: inventory_pb2.ListSuppressionsRequest, context: Any
-    ) -> inventory_pb2.ListSuppressionsReply:
-        await self.enter(request, context)
-        return inventory_pb2.ListSuppressionsReply(suppressions=self.script.suppressions)
-
     async def CreateSuppression(
         self, request: inventory_pb2.CreateSuppressionRequest, context: Any
     ) -> inventory_pb2.CreateSuppressionReply:
@@ -258,12 +249,6 @@ class Scripted:
         return inventory_pb2.CreateSuppressionReply(
             suppression=None if request.dry_run else made, preview=self.script.preview
         )
-
-    async def ListUnitTypes(
-        self, request: inventory_pb2.ListUnitTypesRequest, context: Any
-    ) -> inventory_pb2.ListUnitTypesReply:
-        await self.enter(request, context)
-        return inventory_pb2.ListUnitTypesReply(unit_types=self.script.unit_types)
 
     async def ListBuckets(
         self, request: inventory_pb2.ListBucketsRequest, context: Any
@@ -337,36 +322,6 @@ class Scripted:
         run = builders.job(job, "").last_run
         run.state = self.script.run_state
         return run
-
-    async def GetDashboard(
-        self, request: insight_pb2.GetDashboardRequest, context: Any
-    ) -> insight_pb2.Dashboard:
-        await self.enter(request, context)
-        return self.script.dashboard
-
-    async def GetHealth(self, request: admin_pb2.GetHealthRequest, context: Any) -> insight_pb2.Health:
-        await self.enter(request, context)
-        return self.script.dashboard.health
-
-    async def WhoAmI(self, request: admin_pb2.WhoAmIRequest, context: Any) -> admin_pb2.Identity:
-        await self.enter(request, context)
-        return admin_pb2.Identity(key_name="ops", role="viewer", server_version="0.1.0")
-
-    async def ListAgents(
-        self, request: agents_pb2.ListAgentsRequest, context: Any
-    ) -> agents_pb2.ListAgentsReply:
-        await self.enter(request, context)
-        return agents_pb2.ListAgentsReply(agents=self.script.agents)
-
-    async def ListQuarantine(
-        self, request: admin_pb2.ListQuarantineRequest, context: Any
-    ) -> admin_pb2.ListQuarantineReply:
-        await self.enter(request, context)
-        return admin_pb2.ListQuarantineReply(groups=self.script.quarantine)
-
-    async def ListJobs(self, request: admin_pb2.ListJobsRequest, context: Any) -> admin_pb2.ListJobsReply:
-        await self.enter(request, context)
-        return admin_pb2.ListJobsReply(jobs=self.script.jobs)
 
     async def Export(
         self, request: exchange_pb2.ExportRequest, context: Any

@@ -37,8 +37,9 @@ class ListScreen(LiveScreen):
 
     @property
     def table(self) -> ListTable[Any]:
-        """The list."""
-        return self.query_one(ListTable)
+        """The list; of several the one that has the focus, else the first that is shown."""
+        tables = [one for one in self.query(ListTable) if one.display]
+        return next((one for one in tables if one.has_focus_within), None) or tables[0]
 
     def content(self) -> ComposeResult:
         """What stands above the list, the list."""
