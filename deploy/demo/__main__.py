@@ -6,6 +6,7 @@ object on standard output.
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
@@ -19,10 +20,13 @@ from typing import cast
 import grpc.aio
 
 from deploy.demo.backfill import Backfill
-from deploy.demo.book import Office, figures, open_book, triage
+from deploy.demo.book import open_book
 from deploy.demo.folder import THIS_AGENT, THIS_INTERVAL_SECONDS, THIS_SITE, Folder
+from deploy.demo.office import Office, figures
+from deploy.demo.plans import World
 from deploy.demo.programs import BIN, DemoError, ready_line, running
-from deploy.demo.world import World, build
+from deploy.demo.weeks import HELD_AGENT, HELD_SITE, correct, see_to_assets, settle_in
+from deploy.demo.world import build
 
 TICKS_OF_THIS_HOST = 3
 THIS_HOST_SECONDS_MAX = 60.0
@@ -41,6 +45,8 @@ async def main() -> int:
         stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)
     )
     folder = Folder(Path(os.environ.get("ULLAGE_DEMO_DIR", ".demo")).resolve(), now=datetime.now(UTC))
+    # What the simulated agents' uplinks say, as those of real agents do in their own logs.
+    logging.basicConfig(filename=folder.logs / "simulated.log")
     world = build(days=folder.state.days)
     say("setting up: configuration, certificates, schema, key")
     await folder.set_up()
@@ -63,10 +69,11 @@ async def main() -> int:
         if not folder.state.booked:
             say("entering clients, rules and buckets")
             await open_book(office, world, first_day=folder.state.first, this_agent=THIS_AGENT)
+            await settle_in(office, folder)
             folder.done("booked")
         backfill = await stack.enter_async_context(Backfill.open(folder, world, address=ready["agents"]))
         await backfill.catch_up(say)
-        await work_out(office, folder, world)
+        await work_out(office, folder, world, address=ready["people"])
         if once:
             await this_host_seen(office, batches=seen_before + TICKS_OF_THIS_HOST)
             result = await figures(office, this_agent=THIS_AGENT)
@@ -88,24 +95,42 @@ async def issue_certificates(folder: Folder, world: World) -> None:
 
     async with asyncio.TaskGroup() as group:
         group.create_task(issue(THIS_AGENT, THIS_SITE))
+        group.create_task(issue(HELD_AGENT, HELD_SITE))
         for agent in world.agents:
             group.create_task(issue(agent.name, agent.site))
 
 
-async def work_out(office: Office, folder: Folder, world: World) -> None:
-    """Roll-up, binding, billing of all periods, projection: the jobs of the timetable, now and in this order."""
-    say("rolling up")
-    say(f"  {await office.run_job('rollup')}")
-    say("binding assets to buckets")
-    say(f"  {await office.run_job('binding')}")
-    if not folder.state.triaged:
-        await triage(office, world, days=folder.state.days)
-        await office.run_job("binding")
-        folder.done("triaged")
-    say("billing")
-    say(f"  {await office.run_job('billing')}")
-    say("projecting")
-    say(f"  {await office.run_job('projection')}")
+async def work_out(office: Office, folder: Folder, world: World, *, address: str) -> None:
+    """Roll-up, binding, billing of all periods, projection: the jobs of the timetable, now and in this order.
+
+    On the first run people do their part in between, each with a key of their own.
+    """
+
+    async def run(job: str, words: str) -> None:
+        say(words)
+        say(f"  {await office.run_job(job)}")
+
+    await run("rollup", "rolling up")
+    await run("binding", "binding assets to buckets")
+    async with AsyncExitStack() as stack:
+        operations, accounts = (
+            Office.open(address=address, ca=folder.ca, key_file=folder.key_of(name))
+            for name in ("operations", "accounts")
+        )
+        stack.push_async_callback(operations.channel.close)
+        stack.push_async_callback(accounts.channel.close)
+        if not folder.state.triaged:
+            await see_to_assets(operations, world, days=folder.state.days)
+            await run("provisioning", "provisioning buckets")
+            await office.run_job("binding")
+            folder.done("triaged")
+        await run("billing", "billing")
+        if not folder.state.corrected:
+            await correct(operations, accounts, world, first_day=folder.state.first)
+            await office.run_job("binding")
+            await run("billing", "billing what was corrected")
+            folder.done("corrected")
+    await run("projection", "projecting")
 
 
 async def this_host_seen(office: Office, *, batches: int) -> None:

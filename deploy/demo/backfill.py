@@ -13,9 +13,9 @@ from agent.link import Greeting
 from agent.memory import MemorySpool
 from agent.uplink import Uplink
 from deploy.demo.folder import Folder
+from deploy.demo.plans import World
 from deploy.demo.programs import DemoError
 from deploy.demo.simulated import STEP, Simulation
-from deploy.demo.world import World
 from ullage.channel import Identity, open_channel
 from ullage.v1.ingest_pb2 import Hello, PushReply, PushRequest
 from ullage.v1.ingest_pb2_grpc import IngestStub
@@ -37,6 +37,7 @@ class _Line:
     spool: MemorySpool
     # The last batch put into the spool.
     sent: int
+    uplink: asyncio.Task[None]
 
     async def send_through(self, seq: int) -> None:
         """Puts batches up to ``seq`` into the spool as it empties."""
@@ -63,7 +64,6 @@ class Backfill:
         ca = folder.ca.read_bytes()
         lines = []
         async with asyncio.TaskGroup() as group:
-            uplinks = []
             for number, agent in enumerate(world.agents):
                 simulation = Simulation(agent, number, folder.state)
                 own = folder.agent(agent.name)
@@ -72,13 +72,12 @@ class Backfill:
                 spool = MemorySpool(bytes_max=SPOOL_BYTES_MAX, epoch=simulation.epoch, last_seq=applied)
                 hello = Greeting(version=VERSION, boot_id=simulation.boot_id)
                 uplink = Uplink(address, ca=ca, identity=identity, spool=spool, hello=hello)
-                uplinks.append(group.create_task(uplink.run()))
-                lines.append(_Line(simulation, spool, applied))
+                lines.append(_Line(simulation, spool, applied, group.create_task(uplink.run())))
             try:
                 yield cls(lines)
             finally:
-                for task in uplinks:
-                    task.cancel()
+                for line in lines:
+                    line.uplink.cancel()
 
     async def catch_up(self, say: Callable[[str], None]) -> None:
         """Sends everything up to now and waits until all of it is committed."""
@@ -94,6 +93,8 @@ class Backfill:
                     group.create_task(line.send_through(goal[line.simulation.agent.name]))
             for line in self._lines:
                 await line.spool.drained()
+                if line.simulation.agent.silent:
+                    line.uplink.cancel()
         finally:
             progress.cancel()
 

@@ -5,6 +5,7 @@
   aggregator.toml   agent.toml    configuration as an operator would write it
   ca/ server/ agents/NAME/        certificates and keys
   key               the first API key (0600)
+  keys/NAME         the others
   database/         the embedded PostgreSQL
   logs/
 """
@@ -77,6 +78,7 @@ class State:
     set_up: bool = False
     booked: bool = False
     triaged: bool = False
+    corrected: bool = False
 
     @property
     def days(self) -> int:
@@ -149,6 +151,20 @@ class Folder:
     def key(self) -> Path:
         """File with the first API key."""
         return self.path / "key"
+
+    def keep_key(self, name: str, key: str) -> None:
+        """Saves an API key that was made for somebody, for its owner's eyes alone."""
+        path = self._key(name)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(key + "\n", "ascii")
+
+    def key_of(self, name: str) -> Path:
+        """File with that API key; the first key where it was made and not saved."""
+        return path if (path := self._key(name)).exists() else self.key
+
+    def _key(self, name: str) -> Path:
+        return self.path / "keys" / name.replace(" ", "-")
 
     def agent(self, name: str) -> Path:
         """Folder with an agent's certificate, key and the authority's certificate."""

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from agent.seal import Payload, encode
 from deploy.demo.folder import State
-from deploy.demo.world import SimulatedAgent, usage_of_day
+from deploy.demo.plans import SimulatedAgent
+from deploy.demo.usage import usage_of_day
 from ullage.v1.ingest_pb2 import AssetEntry, Dictionary, SeriesEntry, Tick
 from ullage.wire import to_micros
 
@@ -46,7 +47,9 @@ class Simulation:
         return str(UUID(bytes=self.epoch))
 
     def last_seq(self, now: datetime) -> int:
-        """The newest batch that is complete by ``now``."""
+        """The newest batch that is complete by ``now``; of a silent agent the last that it sends."""
+        if self.agent.silent:
+            return self.state.days
         return self.state.days + (now - self._midnight(self.state.days)) // STEP
 
     def payload(self, seq: int) -> Payload:
@@ -58,7 +61,10 @@ class Simulation:
             ahead, index = divmod(seq - self.state.days - 1, STEPS_PER_DAY)
             day, steps, step = self.state.days + ahead, STEPS_PER_DAY, STEP
             rows = slice(index, index + 1)
-        alive = np.array([t.born <= day < t.dies for t in self.agent.things for _ in t.shapes], dtype=bool)
+        alive = np.array(
+            [t.born <= day < t.dies and s.born <= day for t in self.agent.things for s in t.shapes],
+            dtype=bool,
+        )
         values = self._usage(day, steps)[rows, alive]
         start = self._midnight(day)
         return encode(
@@ -94,6 +100,7 @@ class Simulation:
                 SeriesEntry(asset=index, unit_type=shape.unit_type)
                 for index, thing in enumerate(things)
                 for shape in thing.shapes
+                if shape.born <= day
             ],
             # Labels are a map; the same number must always have the same bytes.
         ).SerializeToString(deterministic=True)

@@ -4,15 +4,16 @@ Slow and obvious on purpose: one reading after the other, plain integers, no SQL
 calendar of periods, which has tests of its own.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from deploy.demo.folder import State
+from deploy.demo.plans import CORE_HOUR, GIB, BucketPlan, TemplatePlan, World
 from deploy.demo.simulated import Simulation
-from deploy.demo.world import CORE_HOUR, GIB, BucketPlan, World
-from ullage.v1.ingest_pb2 import Batch, Dictionary
+from ullage.v1.ingest_pb2 import AssetEntry, Batch, Dictionary
 from ullage.wire import from_micros
 
 DIVISORS = {"vcpu": 1, "cpu": CORE_HOUR}
@@ -31,9 +32,31 @@ class Measured:
     value: int
 
 
-def readings_through(simulation: Simulation, seq: int) -> int:
-    """How many readings the agent's batches 1 to ``seq`` hold."""
-    return sum(simulation.payload(number).readings for number in range(1, seq + 1))
+# What becomes of a reading.
+STORED, SUPPRESSED, QUARANTINED = "stored", "suppressed", "quarantined"
+_SUPPRESSED_NAMES = "packer-"
+_UNKNOWN_UNITS = {"gpu"}
+
+
+def readings_through(simulation: Simulation, seq: int) -> Counter[str]:
+    """How many readings of the agent's batches 1 to ``seq`` are stored, suppressed and quarantined."""
+    found: Counter[str] = Counter()
+    for number in range(1, seq + 1):
+        batch = Batch.FromString(simulation.payload(number).payload)
+        fates = [_fate(asset, unit_type) for asset, unit_type in _series(batch)]
+        found.update(fates[index] for tick in batch.ticks for index in tick.series)
+    return found
+
+
+def _series(batch: Batch) -> Iterator[tuple[AssetEntry, str]]:
+    dictionary = Dictionary.FromString(batch.dictionary)
+    return ((dictionary.assets[series.asset], series.unit_type) for series in dictionary.series)
+
+
+def _fate(asset: AssetEntry, unit_type: str) -> str:
+    if asset.name.startswith(_SUPPRESSED_NAMES):
+        return SUPPRESSED
+    return QUARANTINED if unit_type in _UNKNOWN_UNITS else STORED
 
 
 def measured(world: World, state: State) -> list[Measured]:
@@ -43,20 +66,26 @@ def measured(world: World, state: State) -> list[Measured]:
         simulation = Simulation(agent, number, state)
         for seq in range(1, state.days + 1):
             batch = Batch.FromString(simulation.payload(seq).payload)
-            dictionary = Dictionary.FromString(batch.dictionary)
+            series = list(_series(batch))
             for tick in batch.ticks:
                 at = from_micros(tick.ticked_at_us)
                 for index, value in zip(tick.series, tick.values, strict=True):
-                    series = dictionary.series[index]
-                    asset = dictionary.assets[series.asset]
-                    found.append(Measured(at, asset.source_type, asset.external_id, series.unit_type, value))
+                    asset, unit_type = series[index]
+                    found.append(Measured(at, asset.source_type, asset.external_id, unit_type, value))
     return found
 
 
 def quantity(
-    readings: list[Measured], plan: BucketPlan, *, mine: set[tuple[str, str]], start: datetime, end: datetime
+    readings: list[Measured],
+    plan: BucketPlan | TemplatePlan,
+    *,
+    mine: Mapping[tuple[str, str], datetime],
+    start: datetime,
+    end: datetime,
 ) -> Decimal:
     """The billed quantity of a bucket over [start, end), of the assets in ``mine`` (source type, external id).
+
+    Each from its own time on.
 
     An hourly tick at T is of the slot (T - 1 h, T], so a period has the ticks in (start, end].
     """
@@ -65,7 +94,7 @@ def quantity(
     for reading in readings:
         key = (reading.source_type, reading.external_id)
         wanted = (plan.source_type, plan.unit_type) == (reading.source_type, reading.unit_type)
-        if wanted and key in mine and start < reading.at <= end:
+        if wanted and key in mine and max(start, mine[key]) < reading.at <= end:
             by_hour[reading.at] += reading.value
             assets.add(key)
     if plan.aggregation == "count":
