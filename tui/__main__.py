@@ -10,6 +10,7 @@ import sys
 import click
 
 from tui.cli.check import examine
+from tui.cli.profiles import complete_profile
 from tui.cli.session import EXIT_INTERRUPTED, EXIT_USAGE, Failure, has_terminal, say
 from tui.cli.tree import COMMANDS
 from tui.settings import Given, SettingsError, load
@@ -19,6 +20,9 @@ Settings, the first that is given counts:
   --address HOST:PORT   ULLAGE_ADDRESS    address  in ~/.config/ullage/config.toml
   --ca FILE             ULLAGE_CA         ca
   --key-file FILE       ULLAGE_KEY_FILE   key_file   (or the key itself in ULLAGE_KEY)
+  --profile NAME        ULLAGE_PROFILE    profile    (names a table [profiles.NAME] of that file)
+  --read-only           ULLAGE_READ_ONLY  read_only
+  --slow-link           ULLAGE_SLOW_LINK  slow_link
 
 \b
 Examples:
@@ -42,16 +46,45 @@ Data goes to stdout, words to stderr. Exit codes: 0 ok, 1 refused or failed, 2 u
 @click.option("--address", metavar="HOST:PORT", help="The aggregator's listener for people.")
 @click.option("--ca", metavar="FILE", help="Certificate of the authority to trust (ca.crt).")
 @click.option("--key-file", metavar="FILE", help="File with your API key. The key itself is never an option.")
+@click.option(
+    "--profile",
+    metavar="NAME",
+    shell_complete=complete_profile,
+    help="The aggregator of this name in the file below.",
+)
+@click.option("--read-only", is_flag=True, help="The screens offer no acts, whatever your key may do.")
+@click.option(
+    "--slow-link", is_flag=True, help="Few bytes: the terminal's own colours, no mouse, ten frames a second."
+)
+@click.option("--no-mouse", is_flag=True, help="The terminal keeps the mouse, to select text with.")
 @click.version_option(package_name="ullage", prog_name="ullage")
 @click.pass_context
-def cli(context: click.Context, address: str | None, ca: str | None, key_file: str | None) -> None:
+def cli(
+    context: click.Context,
+    *,
+    address: str | None,
+    ca: str | None,
+    key_file: str | None,
+    profile: str | None,
+    read_only: bool,
+    slow_link: bool,
+    no_mouse: bool,
+) -> None:
     """Usage metering and billing: what is used, by whom, under which agreement, and what it costs.
 
     Without a subcommand, on a terminal: the screens. Press ? there for the keys.
     """
-    context.obj = Given(address=address, ca=ca, key_file=key_file)
+    given = Given(
+        address=address,
+        ca=ca,
+        key_file=key_file,
+        profile=profile,
+        read_only=read_only,
+        slow_link=slow_link,
+    )
+    context.obj = given
     if context.invoked_subcommand is None:
-        sys.exit(_open_screens(context.obj))
+        sys.exit(_open_screens(given, mouse=not no_mouse))
 
 
 for command in COMMANDS:
@@ -63,7 +96,7 @@ def _has_terminal() -> bool:
     return has_terminal() and os.environ.get("TERM", "dumb") not in {"", "dumb"}
 
 
-def _open_screens(given: Given) -> int:
+def _open_screens(given: Given, *, mouse: bool) -> int:
     """Runs the terminal program; without a terminal the one line of ``check``."""
     try:
         settings = load(given)
@@ -79,8 +112,8 @@ def _open_screens(given: Given) -> int:
     from tui.app import UllageApp
     from tui.client import Aggregator
 
-    app = UllageApp(Aggregator(settings))
-    app.run()
+    app = UllageApp(Aggregator(settings), settings=settings)
+    app.run(mouse=mouse and not settings.slow_link)
     return app.return_code or 0
 
 

@@ -1,4 +1,4 @@
-"""Which aggregator to ask and as whom: options, then environment, then ``~/.config/ullage/config.toml``.
+"""Which aggregator to ask and as whom: options, then environment, then a profile of ``~/.config/ullage/config.toml``.
 
 The API key comes from a file or from ULLAGE_KEY, never from the command line, where every user of the host could read
 it. All problems are reported at once, each with what to do.
@@ -6,19 +6,20 @@ it. All problems are reported at once, each with what to do.
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tui.profiles import FILE_BYTES_MAX, Book, Profile, config_path, read
+
 KEY_PREFIX = "ullage_"
-# Files larger than this are not what they should be.
-FILE_BYTES_MAX = 256 * 1024
 
 _OPTIONS = {"address": "--address", "ca": "--ca", "key_file": "--key-file"}
 _VARIABLES = {"address": "ULLAGE_ADDRESS", "ca": "ULLAGE_CA", "key_file": "ULLAGE_KEY_FILE"}
 _ADDRESS = re.compile(r"^(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})$")
 _KEY = re.compile(r"^ullage_[A-Za-z0-9_-]{16,200}$")
+_ON = {"1", "true", "yes", "on"}
+_OFF = {"", "0", "false", "no", "off"}
 
 
 class SettingsError(Exception):
@@ -31,76 +32,118 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything needed to dial: ``host:port``, the trusted authority (PEM), the API key."""
+    """Everything needed to dial: ``host:port``, the trusted authority (PEM), the API key; and how the screens behave."""
 
     address: str
     ca: bytes
     key: str = field(repr=False)
+    # Empty: what stands at the top of the file, in the environment and in options.
+    profile: str = ""
+    # What is done there costs real money: the screens show it, they do not act on it.
+    production: bool = False
+    # The screens offer no acts, whatever the key may do.
+    read_only: bool = False
+    slow_link: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the command line said; None where it said nothing."""
+    """What the command line said; None and False where it said nothing."""
 
     address: str | None = None
     ca: str | None = None
     key_file: str | None = None
-
-
-def config_path(environment: Mapping[str, str]) -> Path:
-    """Where the settings file is looked for; it need not exist."""
-    home = environment.get("XDG_CONFIG_HOME")
-    base = Path(home) if home else Path(environment.get("HOME", "~")).expanduser() / ".config"
-    return base / "ullage" / "config.toml"
+    profile: str | None = None
+    read_only: bool = False
+    slow_link: bool = False
 
 
 def load(given: Given, environment: Mapping[str, str] | None = None) -> Settings:
     """The settings in force. Raises ``SettingsError`` with every problem there is."""
     environment = os.environ if environment is None else environment
-    path = config_path(environment)
     problems: list[str] = []
-    filed = _read_config(path, problems)
-    chosen = {
-        name: getattr(given, name) or environment.get(_VARIABLES[name]) or filed.get(name)
+    book = read(config_path(environment), problems)
+    profile = _chosen(book, given, environment, problems)
+    if profile is None:
+        # What its other settings are nobody can say.
+        raise SettingsError(problems)
+    values = {
+        name: getattr(given, name) or environment.get(_VARIABLES[name]) or getattr(profile, name)
         for name in _OPTIONS
     }
-    address = _address(chosen["address"], path, problems)
-    ca = _authority(chosen["ca"], path, problems)
-    key = _key(given, environment, chosen["key_file"], path, problems)
+    sources = _Sources(book, profile)
+    address = _address(values["address"], sources, problems)
+    ca = _authority(values["ca"], sources, problems)
+    key = _key(given, environment, values["key_file"], sources, problems)
+    read_only = _switch("ULLAGE_READ_ONLY", environment, profile.read_only, problems)
+    slow_link = _switch("ULLAGE_SLOW_LINK", environment, profile.slow_link, problems)
     if problems:
         raise SettingsError(problems)
-    return Settings(address=address, ca=ca, key=key)
+    return Settings(
+        address=address,
+        ca=ca,
+        key=key,
+        profile=profile.name,
+        production=profile.production,
+        read_only=given.read_only or read_only,
+        slow_link=given.slow_link or slow_link,
+    )
 
 
-def _read_config(path: Path, problems: list[str]) -> dict[str, str]:
-    """The file's settings, paths made relative to the file; empty when there is no file."""
-    try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        problems.append(f"{path} cannot be read: {_reason(error)}")
-        return {}
-    settings: dict[str, str] = {}
-    for name, value in content.items():
-        if name not in _OPTIONS:
-            problems.append(f"{path}: there is no setting {name!r}; known are {', '.join(_OPTIONS)}")
-        elif not isinstance(value, str):
-            problems.append(f"{path}: {name} must be a text in quotes")
-        elif name == "address":
-            settings[name] = value
-        else:
-            settings[name] = str(path.parent / Path(value).expanduser())
-    return settings
+def listed(environment: Mapping[str, str] | None = None) -> tuple[list[Profile], str]:
+    """All profiles of the file, what stands at its top first, and the name of the one in force without ``--profile``.
+
+    Raises ``SettingsError`` for a file that cannot be used; whether keys and certificates exist is not looked at.
+    """
+    environment = os.environ if environment is None else environment
+    problems: list[str] = []
+    book = read(config_path(environment), problems)
+    default = _chosen(book, Given(), environment, problems)
+    if problems or default is None:
+        raise SettingsError(problems)
+    top = [] if book.top == Profile() else [book.top]
+    return [*top, *sorted(book.named.values(), key=lambda profile: profile.name)], default.name
 
 
-def _missing(name: str, what: str, path: Path) -> str:
-    return f"{what} is missing: give {_OPTIONS[name]}, set {_VARIABLES[name]}, or write {name} in {path}"
+def _chosen(book: Book, given: Given, environment: Mapping[str, str], problems: list[str]) -> Profile | None:
+    """The profile that an option, the environment or the file itself names."""
+    if given.profile is not None:
+        return book.find(given.profile, "--profile", problems)
+    if environment.get("ULLAGE_PROFILE"):
+        return book.find(environment["ULLAGE_PROFILE"], "ULLAGE_PROFILE", problems)
+    return book.find(book.default, "profile", problems)
 
 
-def _address(value: str | None, path: Path, problems: list[str]) -> str:
+def _switch(variable: str, environment: Mapping[str, str], filed: bool, problems: list[str]) -> bool:
+    """What the environment says, else the file."""
+    said = environment.get(variable)
+    if said is None:
+        return filed
+    if said.strip().casefold() not in _ON | _OFF:
+        problems.append(f"{variable} is {said!r}: write 1 or 0")
+    return said.strip().casefold() in _ON
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Where values were looked for, to say it of those that are missing."""
+
+    book: Book
+    profile: Profile
+
+    def missing(self, name: str, what: str) -> str:
+        """A sentence with every way to give it."""
+        place = f"under [profiles.{self.profile.name}] in " if self.profile.name else "in "
+        more = ""
+        if not self.profile.name and self.book.named:
+            more = f", or choose a profile with --profile: {self.book.known()}"
+        ways = f"give {_OPTIONS[name]}, set {_VARIABLES[name]}, or write {name} {place}{self.book.path}{more}"
+        return f"{what} is missing: {ways}"
+
+
+def _address(value: str | None, sources: _Sources, problems: list[str]) -> str:
     if not value:
-        problems.append(_missing("address", "the aggregator's address (HOST:PORT)", path))
+        problems.append(sources.missing("address", "the aggregator's address (HOST:PORT)"))
         return ""
     match = _ADDRESS.match(value)
     if not match or not 0 < int(match[2]) < 65536:
@@ -108,9 +151,9 @@ def _address(value: str | None, path: Path, problems: list[str]) -> str:
     return value
 
 
-def _authority(value: str | None, path: Path, problems: list[str]) -> bytes:
+def _authority(value: str | None, sources: _Sources, problems: list[str]) -> bytes:
     if not value:
-        problems.append(_missing("ca", "the authority's certificate (ca.crt)", path))
+        problems.append(sources.missing("ca", "the authority's certificate (ca.crt)"))
         return b""
     content = _read_file(value, "the authority's certificate", problems)
     if content is not None and b"-----BEGIN CERTIFICATE-----" not in content:
@@ -121,14 +164,18 @@ def _authority(value: str | None, path: Path, problems: list[str]) -> bytes:
 
 
 def _key(
-    given: Given, environment: Mapping[str, str], key_file: str | None, path: Path, problems: list[str]
+    given: Given,
+    environment: Mapping[str, str],
+    key_file: str | None,
+    sources: _Sources,
+    problems: list[str],
 ) -> str:
     """The key itself; an option wins over the environment, in which ULLAGE_KEY wins over a file."""
     direct = environment.get("ULLAGE_KEY")
     if direct and not given.key_file:
         return _checked_key(direct, "ULLAGE_KEY", problems)
     if not key_file:
-        problems.append(_missing("key_file", "the API key", path) + " (or set ULLAGE_KEY)")
+        problems.append(sources.missing("key_file", "the API key") + " (or set ULLAGE_KEY)")
         return ""
     content = _read_file(key_file, "the API key", problems)
     if content is None:
@@ -152,14 +199,9 @@ def _read_file(value: str, what: str, problems: list[str]) -> bytes | None:
         with Path(value).expanduser().open("rb") as file:
             content = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
-        problems.append(f"{what} cannot be read from {value}: {_reason(error)}")
+        problems.append(f"{what} cannot be read from {value}: {error.strerror or error}")
         return None
     if len(content) > FILE_BYTES_MAX:
         problems.append(f"{value} is too large for {what}: more than {FILE_BYTES_MAX // 1024} KiB")
         return None
     return content
-
-
-def _reason(error: Exception) -> str:
-    """The system's words without number and path, or the parser's."""
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

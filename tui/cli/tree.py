@@ -25,6 +25,7 @@ from tui.cli.dashboard import dashboard
 from tui.cli.jobs import jobs
 from tui.cli.keys import keys
 from tui.cli.over_under import over_under
+from tui.cli.profiles import profiles
 from tui.cli.projections import projections
 from tui.cli.quarantine import quarantine
 from tui.cli.revenue import leakage, revenue
@@ -67,5 +68,6 @@ COMMANDS: tuple[click.Command, ...] = (
     keys,
     audit,
     jobs,
+    profiles,
     completion,
 )
