@@ -241,6 +241,12 @@ def dashboard(**more: object) -> insight_pb2.Dashboard:
         bucket_name="vm memory",
         percent_of_commit="112.4",
     )
+    message.status_last_period.CopyFrom(insight_pb2.ClientStatus(over=4, under=3, mixed=2, even=1, none=2))
+    for source, amount in (("vm", "24004.10"), ("volume", "11310.00"), ("host", "10485.90")):
+        message.revenue_by_source.add(
+            source_type=source, revenue=types_pb2.Money(currency="EUR", amount=amount), provisional=True
+        )
+    message.average_per_client.add(currency="EUR", amount="3816.67")
     return _with(message, more)
 
 

@@ -26,7 +26,8 @@ async def test_the_dashboard_shows_every_figure(aggregator: Scripted) -> None:
         ("unassigned", "Assets  unassigned ×"),
         ("unbound", "Unbound assets"),
         ("new", "Assets  new ×"),
-        ("projected", "Clients  12"),
+        ("projected", "Projections"),
+        ("mom", "Billing"),
     ],
 )
 async def test_a_card_opens_what_it_counts(aggregator: Scripted, card: str, title: str) -> None:
@@ -81,6 +82,18 @@ async def test_money_of_two_currencies_is_shown_one_after_the_other(aggregator: 
         await driver.see("EUR 48,210.75")
         await driver.press("c")
         await driver.see("JPY 900,000", "Revenue by month, JPY")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_the_last_month_is_told_by_status_and_source(
+    aggregator: Scripted, size: tuple[int, int]
+) -> None:
+    async with driven(aggregator, size=size) as driver:
+        await driver.see("avg EUR 3,816.67", "~EUR 24,004.10", "volume")
+        await driver.see("4 over · 3 under · 2 mixed" if size[0] == 80 else "▲ over commit")
+        driver.app.screen.query_one("#digest" if size[0] == 80 else "#status").focus()
+        await driver.press("enter")
+        await driver.until(lambda: driver.app.current_mode == "over-under", "the screen of overs and unders")
 
 
 async def test_what_is_wrong_stands_in_the_health_line(aggregator: Scripted) -> None:

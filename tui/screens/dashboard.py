@@ -1,6 +1,7 @@
 """How things stand: what there is, what is not billed, what it brings, whether the system is well."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -18,13 +19,14 @@ from tui.format import NONE, clean, duration, moment, money, percent, plural, te
 from tui.messages import GoTo, Loaded, LoadFailed, OpenClient, Refreshed
 from tui.screens.live import LiveScreen
 from tui.theme import ATTENTION, BAD, FAINT, GOOD
-from tui.widgets.cards import Card, Cards
+from tui.widgets.cards import Card, Cards, Digest
 from tui.widgets.chart import RevenueChart
 from tui.widgets.row_table import Column, RowTable
 from ullage.v1 import insight_pb2
 
 TopClient = insight_pb2.TopClient
 NewOverage = insight_pb2.NewOverage
+SourceRevenue = insight_pb2.SourceRevenue
 
 TOP_COLUMNS: Sequence[Column[TopClient]] = (
     Column("Client", lambda t, now: text(t.client_name), 10, share=1),
@@ -38,11 +40,47 @@ OVERAGE_COLUMNS: Sequence[Column[NewOverage]] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How many clients ended the last full month like this."""
+
+    word: str
+    short: str
+    clients: int
+    style: str
+
+
+def status_rows(status: insight_pb2.ClientStatus) -> list[Status]:
+    """A line for each status there is, also for those that nobody has."""
+    return [
+        Status("▲ over commit", "over", status.over, BAD),
+        Status("▼ under commit", "under", status.under, ATTENTION),
+        Status("± both over and under", "mixed", status.mixed, ATTENTION),
+        Status("= on commit", "even", status.even, GOOD),
+        Status("no commit", "none", status.none, FAINT),
+    ]
+
+
+STATUS_COLUMNS: Sequence[Column[Status]] = (
+    Column("Status", lambda s, now: Text(s.word, s.style), 20, share=1),
+    Column("Clients", lambda s, now: Text(f"{s.clients:,}"), 8, right=True),
+)
+SOURCE_COLUMNS: Sequence[Column[SourceRevenue]] = (
+    Column("Source type", lambda s, now: text(s.source_type), 12, share=1),
+    Column("Revenue", lambda s, now: Text(_source_money(s)), 18, right=True),
+)
+
+
+def _source_money(source: insight_pb2.SourceRevenue) -> str:
+    return f"{'~' if source.provisional else ''}{money(source.revenue.amount, source.revenue.currency)}"
+
+
 class DashboardScreen(LiveScreen):
     """Cards, revenue, top clients, new overages, health. What can be opened opens what it counts."""
 
     NOUNS = frozenset({"client", "asset", "bucket", "reading", "projection", "agent", "job"})
     MAIN = "dashboard"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "currency", "Currency"),
         Binding("r", "refetch", "Refresh"),
@@ -53,7 +91,6 @@ class DashboardScreen(LiveScreen):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self._data: insight_pb2.Dashboard | None = None
-        self._currency = ""
         self._failure: CallFailed | None = None
         self._top: RowTable[TopClient] = RowTable(
             TOP_COLUMNS,
@@ -69,6 +106,20 @@ class DashboardScreen(LiveScreen):
             opens=lambda over: OpenClient(over.client_id, over.client_name, over.bucket_id),
             table_id="overages",
         )
+        self._status: RowTable[Status] = RowTable(
+            STATUS_COLUMNS,
+            lambda status: status.word,
+            clock=desk.clock,
+            opens=lambda status: GoTo("over-under"),
+            table_id="status",
+        )
+        self._sources: RowTable[SourceRevenue] = RowTable(
+            SOURCE_COLUMNS,
+            lambda source: source.source_type,
+            clock=desk.clock,
+            opens=lambda source: GoTo("billing"),
+            table_id="sources",
+        )
 
     def content(self) -> ComposeResult:
         """Figures first."""
@@ -76,7 +127,7 @@ class DashboardScreen(LiveScreen):
             yield Card("Clients", card_id="clients", opens=lambda: GoTo("clients"))
             yield Card("Assets", card_id="assets", opens=lambda: GoTo("assets", AssetQuery()))
             yield Card("Buckets", card_id="buckets", opens=lambda: GoTo("buckets"))
-            yield Card("Projected rev", card_id="projected", opens=lambda: GoTo("clients"))
+            yield Card("Projected rev", card_id="projected", opens=lambda: GoTo("projections"))
             yield Card(
                 "Unassigned", card_id="unassigned", opens=lambda: GoTo("assets", AssetQuery(unassigned=True))
             )
@@ -84,7 +135,7 @@ class DashboardScreen(LiveScreen):
             yield Card(
                 "New assets", card_id="new", opens=lambda: GoTo("assets", AssetQuery(unacknowledged=True))
             )
-            yield Card("MoM revenue", card_id="mom", opens=None)
+            yield Card("MoM revenue", card_id="mom", opens=lambda: GoTo("billing"))
         with Horizontal(id="panels"):
             with Vertical(id="revenue-panel", classes="panel"):
                 yield RevenueChart()
@@ -95,6 +146,13 @@ class DashboardScreen(LiveScreen):
                 with Vertical(id="overages-panel", classes="panel"):
                     yield self._overages
                     yield Static("… loading", id="overages-notice", classes="panel-notice", markup=False)
+        yield Digest(digest_id="digest", opens=lambda: GoTo("over-under"))
+        with Horizontal(id="last-panels"):
+            with Vertical(id="status-panel", classes="panel"):
+                yield self._status
+            with Vertical(id="sources-panel", classes="panel"):
+                yield self._sources
+                yield Static("No readings", id="sources-notice", classes="panel-notice", markup=False)
         yield Static(id="health", markup=False)
 
     def on_mount(self) -> None:
@@ -103,6 +161,7 @@ class DashboardScreen(LiveScreen):
         self.query_one("#revenue-panel").border_title = "Revenue by month"
         self.query_one("#top-panel").border_title = "Top clients, this period"
         self.query_one("#overages-panel").border_title = "New overages, this period"
+        self.query_one("#status-panel").border_title = "Clients by status, last period"
         self._top.display = self._overages.display = False
         self.query_one("#clients").focus()
 
@@ -149,27 +208,46 @@ class DashboardScreen(LiveScreen):
         """Money is never added over currencies: one after the other."""
         if self._data is None:
             return
-        known = _currencies(self._data)
-        if len(known) < 2:
-            self.notify("All revenue is in one currency.", timeout=3)
+        if len(self.desk.currencies) < 2:
+            self.say("All revenue is in one currency.")
             return
-        self._currency = known[(known.index(self._currency) + 1) % len(known)]
+        self.desk.next_currency()
         self._draw(self._data)
 
     def _draw(self, data: insight_pb2.Dashboard) -> None:
-        known = _currencies(data)
-        if self._currency not in known:
-            self._currency = known[0]
+        self.desk.seen_currencies(*_currencies(data))
+        if not self.desk.currency and self.desk.currencies:
+            self.desk.currency = self.desk.currencies[0]
         self._draw_counts(data)
-        self._draw_money(data, several=len(known) > 1)
+        self._draw_money(data, several=len(self.desk.currencies) > 1)
+        currency = self.desk.currency
         self._fill(
             self._top,
             "top",
-            [t for t in data.top_clients if t.projected.currency == self._currency],
+            [t for t in data.top_clients if t.projected.currency == currency],
             "No projections yet",
         )
         self._fill(self._overages, "overages", list(data.new_overages), "No new overages")
+        self._draw_last(data)
         self._draw_health()
+
+    def _draw_last(self, data: insight_pb2.Dashboard) -> None:
+        """The last full month: as two lines where there is little room, else as two panels."""
+        currency = self.desk.currency
+        statuses = status_rows(data.status_last_period)
+        sources = [one for one in data.revenue_by_source if one.revenue.currency == currency]
+        average = next((m for m in data.average_per_client if m.currency == currency), None)
+        each = "" if average is None else f"avg {money(average.amount, average.currency)}"
+        self._status.show_items(statuses)
+        self._fill(self._sources, "sources", sources, "No readings")
+        panel = self.query_one("#sources-panel")
+        panel.border_title = "Revenue by source type, last period"
+        panel.border_subtitle = f"{each} a client" if each else ""
+        words = " · ".join(f"{one.clients:,} {one.short}" for one in statuses if one.clients)
+        first = Text("Last month  ", "bold").append(words or "no readings", "not bold")
+        first.append(f"  {each}", "not bold")
+        parts = " · ".join(f"{clean(one.source_type, 20)} {_source_money(one)}" for one in sources)
+        self.query_one(Digest).show_lines(first, Text(parts, "dim"))
 
     def _draw_health(self) -> None:
         """As the aggregator said last, or why it is not known now."""
@@ -197,21 +275,21 @@ class DashboardScreen(LiveScreen):
             self.query_one(f"#{name}", Card).show_figure(Text(f"{count:,}", ATTENTION if count else "bold"))
 
     def _draw_money(self, data: insight_pb2.Dashboard, *, several: bool) -> None:
-        projected = next((m for m in data.projected_revenue if m.currency == self._currency), None)
+        projected = next((m for m in data.projected_revenue if m.currency == self.desk.currency), None)
         self.query_one("#projected", Card).show_figure(
             Text(NONE if projected is None else money(projected.amount, projected.currency), "bold")
         )
-        change = next((m for m in data.month_over_month if m.currency == self._currency), None)
+        change = next((m for m in data.month_over_month if m.currency == self.desk.currency), None)
         figure = NONE if change is None else percent(change.percent, signed=True)
         provisional = "~" if change is not None and change.provisional and figure != NONE else ""
         self.query_one("#mom", Card).show_figure(Text(f"{provisional}{figure}", "bold"))
         panel = self.query_one("#revenue-panel")
         panel.border_title = (
-            f"Revenue by month, {clean(self._currency, 3)}" if self._currency else "Revenue by month"
+            f"Revenue by month, {clean(self.desk.currency, 3)}" if self.desk.currency else "Revenue by month"
         )
         panel.border_subtitle = "c: next currency" if several else "~ provisional"
         self.query_one(RevenueChart).show_months(
-            [m for m in data.revenue if m.revenue.currency == self._currency]
+            [m for m in data.revenue if m.revenue.currency == self.desk.currency]
         )
 
     def _fill(self, table: RowTable[Any], name: str, rows: Sequence[object], empty: str) -> None:
@@ -223,11 +301,10 @@ class DashboardScreen(LiveScreen):
 
 
 def _currencies(data: insight_pb2.Dashboard) -> list[str]:
-    """Those of projections first; one empty name when there is no money at all."""
-    found = [money.currency for money in data.projected_revenue] + [
+    """Those of projections first."""
+    return [money.currency for money in data.projected_revenue] + [
         month.revenue.currency for month in data.revenue
     ]
-    return list(dict.fromkeys(found)) or [""]
 
 
 def health_lines(health: insight_pb2.Health, now: datetime) -> Text:

@@ -46,6 +46,43 @@ class Card(Static):
         self.action_open()
 
 
+class Digest(Static):
+    """Two lines about many things, cut to the width; enter opens where they are told in full."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Open"),
+        Binding("up,k", "leave", "Above", show=False),
+    ]
+
+    def __init__(self, *, digest_id: str, opens: Callable[[], Message]) -> None:
+        super().__init__(markup=False, id=digest_id)
+        self._lines: tuple[Text, ...] = ()
+        self._opens = opens
+        self.can_focus = True
+
+    def show_lines(self, *lines: Text) -> None:
+        """Cells; cut when drawn."""
+        self._lines = lines
+        self.refresh()
+
+    def render(self) -> Text:
+        """As many as there are."""
+        width = max(self.size.width, 1)
+        return Text("\n", no_wrap=True).join([fit(line, width) for line in self._lines])
+
+    def action_open(self) -> None:
+        """Where it is told in full."""
+        self.post_message(self._opens())
+
+    def action_leave(self) -> None:
+        """To the table above."""
+        self.screen.focus_previous(DataTable)
+
+    def on_click(self) -> None:
+        """As enter does."""
+        self.action_open()
+
+
 class Cards(Grid):
     """Cards in rows; arrows and hjkl go from one to the next that can be opened."""
 
