@@ -146,27 +146,34 @@ class Builder:
             ),
         )
         for mount in ("srv", "data"):
-            size = float(self.rng.integers(40, 900))
-            self.add(
-                name,
-                site,
-                Thing(
-                    source_type="volume",
-                    external_id=f"{prefix}-{number}-{mount}",
-                    name=f"{name}:/{mount}",
-                    client=client,
-                    born=volumes_since,
-                    shapes=(
-                        Shape(
-                            unit_type="disk-used",
-                            amount=False,
-                            mean=size * GIB,
-                            growth=float(self.rng.uniform(0.0, 0.5)),
-                            noise=0.002,
-                        ),
+            self._volume(
+                name, site, prefix=prefix, number=number, mount=mount, client=client, born=volumes_since
+            )
+
+    def _volume(
+        self, host: str, site: str, *, prefix: str, number: int, mount: str, client: str, born: int
+    ) -> None:
+        size = float(self.rng.integers(40, 900))
+        self.add(
+            host,
+            site,
+            Thing(
+                source_type="volume",
+                external_id=f"{prefix}-{number}-{mount}",
+                name=f"{host}:/{mount}",
+                client=client,
+                born=born,
+                shapes=(
+                    Shape(
+                        unit_type="disk-used",
+                        amount=False,
+                        mean=size * GIB,
+                        growth=float(self.rng.uniform(0.0, 0.5)),
+                        noise=0.002,
                     ),
                 ),
-            )
+            ),
+        )
 
     def database(
         self, *, prefix: str, client: str, number: int, span: tuple[int, int] | None = None, name: str = ""
