@@ -12,7 +12,7 @@ from textual.message import Message
 
 from tui.client import AssetQuery
 from tui.failures import CallFailed
-from ullage.v1 import inventory_pb2
+from ullage.v1 import billing_pb2, closing_pb2, inventory_pb2
 
 Data = TypeVar("Data")
 Row = TypeVar("Row")
@@ -128,3 +128,26 @@ class OpenAssets(Message):
     client_id: int
     client_name: str
     query: AssetQuery = field(default_factory=AssetQuery)
+
+
+@dataclass
+class ShowText(Message):
+    """Show lines over the screen; ``copies`` is what y copies, empty: nothing."""
+
+    title: str
+    lines: Sequence[str]
+    copies: str = ""
+
+
+@dataclass
+class OpenReading(Message):
+    """Show what a billing reading was worked out from."""
+
+    reading: billing_pb2.Reading
+
+
+@dataclass
+class OpenPeriod(Message):
+    """Show the close checklist of a client's period."""
+
+    period: closing_pb2.Period
