@@ -1,0 +1,419 @@
+"""What the last readings would have cost under other terms, of one bucket, one client or all; asked anew at each figure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import click
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.message import Message
+from textual.timer import Timer
+from textual.widgets import Input, Static
+
+from tui.cli.output import Row
+from tui.cli.values import parse_amount, parse_percent
+from tui.client import RUN_SECONDS_MAX, Page
+from tui.desk import Desk
+from tui.dialogs.fields import Field, FieldInput, Hint, Next, TextField
+from tui.failures import CallFailed, Kind, sentence
+from tui.format import clean, day, decimal, moment, quantity, text
+from tui.screens.bucket_terms import terms_form
+from tui.screens.listing import ListScreen, local_page
+from tui.screens.live import LiveScreen
+from tui.theme import FAINT
+from tui.widgets.frame import Crumbs, KeyLine, NavBar, StatusBar
+from tui.widgets.list_table import Export, Listing, ListTable
+from tui.widgets.row_table import Column
+from tui.widgets.usage_bar import BeforeAfter, BeforeAfterBars, difference
+from ullage.v1 import agreements_pb2, analysis_pb2, types_pb2
+from ullage.wire import from_decimal
+
+READINGS_MAX = 36
+# Between the last key of a figure and the question to the aggregator.
+TYPING_SECONDS = 0.4
+# Field of the form, field of the terms, field of the request that carries per cent.
+_FIGURES = (
+    ("commit", "commit", "commit_percent"),
+    ("base", "base_price", "base_percent"),
+    ("overage", "overage_price", "overage_percent"),
+)
+NOTHING_ASKED = (
+    "Give another commit or price above, or a change such as -10%.\n\nNothing is changed by asking."
+)
+NO_READINGS = "No readings to compare with: what-if looks at periods that have ended and were billed."
+COLUMNS_EXPORTED = (
+    "client",
+    "bucket_id",
+    "bucket",
+    "period_start",
+    "readings",
+    "quantity",
+    "before",
+    "after",
+    "difference",
+    "currency",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One reading of a bucket, or all of its readings together: what they cost, and would have."""
+
+    bucket_id: int
+    bucket_name: str
+    client_name: str
+    readings: int
+    # Of one reading; of several None and empty.
+    period_start: datetime | None
+    quantity: str
+    currency: str
+    before: Decimal
+    after: Decimal
+
+    @property
+    def difference(self) -> Decimal:
+        """Above 0: it would have cost more."""
+        return self.after - self.before
+
+
+@dataclass
+class Narrow(Message):
+    """Look at one bucket alone, with the same figures."""
+
+    line: Line
+
+
+async def open_what_if(
+    screen: LiveScreen, *, bucket_id: int = 0, client_id: int = 0, name: str = "", commit: str = ""
+) -> None:
+    """Opens what-if over ``screen``: of a bucket, of a client, or with neither of all.
+
+    ``name`` is what it is about, for the title; ``commit`` a first figure, such as that of a right-size row.
+    """
+    refusal = screen.desk.refusal("Analysis/WhatIf")
+    if refusal:
+        screen.say(refusal)
+        return
+    figures = {"commit": commit} if commit else {}
+    opened = WhatIfScreen(
+        screen.desk, bucket_id=bucket_id, client_id=client_id, name=name, main=screen.MAIN, figures=figures
+    )
+    await screen.app.push_screen(opened)
+
+
+def read_figures(figures: dict[str, str]) -> tuple[agreements_pb2.Terms, dict[str, str], int]:
+    """Terms with the figures given, per cents by field of the request, and readings (0: as many as usual).
+
+    A figure with ``%`` is a change. Raises ``CallFailed`` with what belongs in the field.
+    """
+    terms, percents = agreements_pb2.Terms(), {}
+    for name, field, percent_field in _FIGURES:
+        given = figures.get(name, "").replace(" ", "")
+        try:
+            if given.endswith("%"):
+                percents[percent_field] = from_decimal(parse_percent(given[:-1].removeprefix("+")))
+            elif given:
+                setattr(terms, field, from_decimal(parse_amount(given)))
+        except click.BadParameter as error:
+            hint = " For a change in per cent write -10%." if given.startswith(("+", "-")) else ""
+            raise CallFailed(Kind.REFUSED, sentence(f"{name}: {error.message}") + hint) from None
+    readings = figures.get("readings", "").strip()
+    if readings and not (readings.isdecimal() and 1 <= int(readings) <= READINGS_MAX):
+        raise CallFailed(Kind.REFUSED, f"Readings: give a number from 1 to {READINGS_MAX}.")
+    return terms, percents, int(readings or 0)
+
+
+def changed_terms(held: agreements_pb2.Terms, figures: dict[str, str]) -> agreements_pb2.Terms:
+    """The terms held with the figures in their place, per cents worked out. Raises ``CallFailed``."""
+    wanted, percents, _ = read_figures(figures)
+    made = agreements_pb2.Terms()
+    made.CopyFrom(held)
+    for _, field, percent_field in _FIGURES:
+        figure = decimal(getattr(wanted, field))
+        if percent_field in percents:
+            before = decimal(getattr(held, field)) or Decimal(0)
+            figure = before * (100 + Decimal(percents[percent_field])) / 100
+        if figure is not None:
+            setattr(made, field, from_decimal(figure))
+            if field == "overage_price":
+                # As what-if itself: the one price takes the place of the tiers.
+                made.ClearField("tiers")
+    return made
+
+
+def lines_of(rows: Iterable[analysis_pb2.WhatIfRow], *, by_reading: bool) -> list[Line]:
+    """A line a reading, newest first; or a line for each bucket and currency, most difference first."""
+    found = [_line(row) for row in rows]
+    if by_reading:
+        return sorted(found, key=lambda one: one.period_start.timestamp() if one.period_start else 0)[::-1]
+    summed: dict[tuple[int, str], Line] = {}
+    for one in found:
+        held = summed.get((one.bucket_id, one.currency))
+        if held is None:
+            summed[one.bucket_id, one.currency] = replace(one, period_start=None, quantity="")
+        else:
+            summed[one.bucket_id, one.currency] = replace(
+                held,
+                readings=held.readings + 1,
+                before=held.before + one.before,
+                after=held.after + one.after,
+            )
+    return sorted(summed.values(), key=lambda one: -abs(one.difference))
+
+
+def _line(row: analysis_pb2.WhatIfRow) -> Line:
+    return Line(
+        bucket_id=row.bucket_id,
+        bucket_name=row.bucket_name,
+        client_name=row.client_name,
+        readings=1,
+        period_start=moment(row.period_start),
+        quantity=row.quantity,
+        currency=row.before.currency or row.after.currency,
+        before=decimal(row.before.amount) or Decimal(0),
+        after=decimal(row.after.amount) or Decimal(0),
+    )
+
+
+def line_row(line: Line) -> Row:
+    """As the headless twin writes it."""
+    return {
+        "client": line.client_name,
+        "bucket_id": line.bucket_id,
+        "bucket": line.bucket_name,
+        "period_start": line.period_start,
+        "readings": line.readings,
+        "quantity": decimal(line.quantity),
+        "before": line.before,
+        "after": line.after,
+        "difference": line.difference,
+        "currency": line.currency,
+    }
+
+
+def sums_of(reply: analysis_pb2.WhatIfReply) -> list[BeforeAfter]:
+    """As the aggregator added them up, over all readings."""
+    after = {one.currency: decimal(one.amount) for one in reply.after}
+    return [
+        BeforeAfter(one.currency, decimal(one.amount) or Decimal(0), after.get(one.currency) or Decimal(0))
+        for one in reply.before
+    ]
+
+
+def _amount(value: Decimal, style: str = "") -> Text:
+    return Text(f"{value:,f}", style)
+
+
+_MONEY: Sequence[Column[Line]] = (
+    Column("Before", lambda w, now: _amount(w.before), 12, right=True, sort="before"),
+    Column("After", lambda w, now: _amount(w.after, "bold"), 12, right=True, sort="after"),
+    Column(
+        "Difference",
+        lambda w, now: difference(w.before, w.after, w.currency),
+        22,
+        right=True,
+        sort="difference",
+    ),
+)
+BY_READING: Sequence[Column[Line]] = (
+    Column("Period from", lambda w, now: Text(day(w.period_start)), 11, share=1, sort="period_start"),
+    Column("Quantity", lambda w, now: Text(quantity(w.quantity)), 12, right=True, sort="quantity"),
+    *_MONEY,
+)
+BY_BUCKET: Sequence[Column[Line]] = (
+    Column("Client", lambda w, now: text(w.client_name), 10, share=1, sort="client_name"),
+    Column("Bucket", lambda w, now: text(w.bucket_name), 10, share=1, sort="bucket_name"),
+    Column("Readings", lambda w, now: Text(f"{w.readings:,}", FAINT), 8, right=True, above=90),
+    *_MONEY,
+)
+
+
+class WhatIfScreen(ListScreen):
+    """Figures above, what they would have meant below. Follows no news: only what is asked is worked out."""
+
+    NEEDS: ClassVar[dict[str, str]] = {"take_terms": "Inventory/SetTerms"}
+    # In front of the fields, which take figures and never letters.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("T", "take_terms", "Take as terms", priority=True),
+        Binding("ctrl+s", "to_rows", "To the rows", show=False),
+        Binding("down", "next_field", "Next field", show=False),
+        Binding("up", "previous_field", "Previous field", show=False),
+    ]
+    DEFAULT_CSS = """
+    WhatIfScreen { #what-if-fields { height: auto; padding: 0 1; }
+                   #what-if-hint { height: auto; max-height: 3; padding: 0 1; color: $foreground 70%; }
+                   .before-after { height: auto; max-height: 8; padding: 0 1; margin-top: 1; } }
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        bucket_id: int = 0,
+        client_id: int = 0,
+        name: str = "",
+        main: str = "",
+        figures: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(desk)
+        self._bucket_id = bucket_id
+        self._client_id = client_id
+        self._about = name or "all buckets"
+        self._main = main
+        self._first = dict(figures or {})
+        self._typing: Timer | None = None
+
+    def frame(self) -> tuple[NavBar, StatusBar, KeyLine]:
+        """Belongs to the main screen that it was opened from."""
+        _, status, keys = super().frame()
+        return NavBar(self._main), status, keys
+
+    def above(self) -> ComposeResult:
+        """Four figures, and the sums."""
+        given = self._first
+        either = "A figure, or a change such as -10%. Empty: as it was agreed."
+        usual = 12 if self._bucket_id or self._client_id else 1
+        yield Crumbs("What-if", self._about)
+        with Vertical(id="what-if-fields"):
+            yield TextField(Field("commit", "Commit", given.get("commit", ""), either))
+            yield TextField(Field("base", "Base price", given.get("base", ""), either))
+            yield TextField(Field("overage", "Overage price", given.get("overage", ""), either))
+            hint = f"How many of the last readings of each bucket, 1 to {READINGS_MAX}. Empty: {usual}."
+            yield TextField(Field("readings", "Last readings", given.get("readings", ""), hint))
+        yield Static(id="what-if-hint", markup=False)
+        yield BeforeAfterBars()
+
+    def make_list(self) -> ListTable[Any]:
+        """Readings of the bucket, or buckets."""
+        listing: Listing[Line] = Listing(
+            noun="readings" if self._bucket_id else "buckets",
+            columns=BY_READING if self._bucket_id else BY_BUCKET,
+            fetch=self._fetch,
+            key=lambda line: (line.bucket_id, line.currency, line.period_start),
+            opens=lambda line: None if self._bucket_id else Narrow(line),
+            empty=NOTHING_ASKED,
+            export=Export("what-if", COLUMNS_EXPORTED, line_row),
+        )
+        heading = "By period" if self._bucket_id else "By bucket"
+        return ListTable(listing, heading=heading, clock=self.desk.clock)
+
+    def on_mount(self) -> None:
+        """In the first figure."""
+        super().on_mount()
+        self.query_one(BeforeAfterBars).display = False
+        self.query(FieldInput).first().take_focus()
+
+    @property
+    def figures(self) -> dict[str, str]:
+        """As they stand in the fields."""
+        return {one.field.name: one.value for one in self.query(FieldInput)}
+
+    async def _fetch(self, page: Page, search: str) -> tuple[Sequence[Line], types_pb2.PageInfo]:
+        terms, percents, readings = read_figures(self.figures)
+        bars = self.query_one(BeforeAfterBars)
+        if not percents and terms == agreements_pb2.Terms():
+            bars.show_sums([])
+            self._empty(NOTHING_ASKED)
+            return [], types_pb2.PageInfo()
+        request = analysis_pb2.WhatIfRequest(
+            bucket_id=self._bucket_id,
+            client_id=self._client_id,
+            terms=terms,
+            readings=readings,
+            **percents,
+        )
+        reply = await self.desk.aggregator.ask(
+            self.desk.aggregator.analysis.WhatIf, request, seconds=RUN_SECONDS_MAX
+        )
+        self._empty(NO_READINGS)
+        bars.show_sums(sums_of(reply))
+        self._hint(" ".join(sentence(note) for note in reply.notes))
+        lines = lines_of(reply.rows, by_reading=bool(self._bucket_id))
+        return local_page(lines, page, search, "bucket_name", "client_name")
+
+    def _empty(self, words: str) -> None:
+        self.table.listing = replace(self.table.listing, empty=words)
+
+    def _hint(self, words: str) -> None:
+        self.query_one("#what-if-hint", Static).update(Text(clean(words or " ", 400)))
+
+    # The fields.
+
+    @on(Hint)
+    def _field_hint(self, message: Hint) -> None:
+        message.stop()
+        self._hint(message.text)
+
+    @on(Input.Changed)
+    def _figure_typed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self._typing is not None:
+            self._typing.stop()
+        self._typing = self.set_timer(TYPING_SECONDS, self.table.restart)
+
+    @on(Next)
+    def _next(self, message: Next) -> None:
+        message.stop()
+        self.action_next_field()
+
+    def _step(self, step: int) -> None:
+        fields = list(self.query(FieldInput))
+        here = next((i for i, one in enumerate(fields) if one.has_focus_within), len(fields))
+        if here + step >= len(fields):
+            self.action_to_rows()
+        elif here + step >= 0:
+            fields[here + step].take_focus()
+
+    def action_next_field(self) -> None:
+        """To the figure below; below the last to the rows."""
+        self._step(1)
+
+    def action_previous_field(self) -> None:
+        """To the figure above."""
+        self._step(-1)
+
+    def action_to_rows(self) -> None:
+        """To what it would have meant, where the keys of lists work."""
+        self.table.focus_rows()
+
+    # What follows from it.
+
+    @on(Narrow)
+    async def _narrow(self, message: Narrow) -> None:
+        message.stop()
+        line = message.line
+        await self.app.push_screen(
+            WhatIfScreen(
+                self.desk,
+                bucket_id=line.bucket_id,
+                name=f"{line.client_name} › {line.bucket_name}",
+                main=self._main,
+                figures=self.figures,
+            )
+        )
+
+    @work(exclusive=True, group="take")
+    async def action_take_terms(self) -> None:
+        """New terms for the bucket with these figures, in the form that shows what they would do."""
+        current = self.table.table.current
+        number = self._bucket_id or (current.bucket_id if current is not None else 0)
+        if not number:
+            self.say("There is no bucket under the cursor to take these terms.")
+            return
+        try:
+            bucket = await self.desk.aggregator.bucket(number)
+            client = await self.desk.aggregator.client(bucket.client_id)
+            terms = changed_terms(bucket.terms, self.figures)
+        except CallFailed as error:
+            self.say(str(error), failed=True)
+            return
+        if terms == bucket.terms:
+            self.say(f"Nothing is different for {clean(bucket.name, 60)}: give a figure first.")
+            return
+        self.fill(terms_form(self.desk, bucket, client, terms=terms))
