@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 
 from rich.cells import cell_len
 from rich.text import Text
 from textual import events
+from textual.binding import ActiveBinding, BindingsMap
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import Static
@@ -141,6 +143,12 @@ class StatusBar(Static):
         return line
 
 
+@lru_cache(maxsize=256)
+def _own_keys(base: type) -> frozenset[str]:
+    """The keys that this class itself binds."""
+    return frozenset(BindingsMap(vars(base).get("BINDINGS", ())).key_to_bindings)
+
+
 class KeyLine(Static):
     """The keys of the screen on view, as many as there is room for; ``?`` for all of them always stands at the end."""
 
@@ -163,7 +171,7 @@ class KeyLine(Static):
 
     def _read(self) -> None:
         keys: dict[str, str] = {}
-        for active in self.screen.active_bindings.values():
+        for active in sorted(self.screen.active_bindings.values(), key=self._rank):
             binding = active.binding
             if binding.show and binding.description and binding.key != "question_mark":
                 keys.setdefault(binding.description, self.app.get_key_display(binding))
@@ -171,6 +179,13 @@ class KeyLine(Static):
         if found != self._keys:
             self._keys = found
             self.refresh()
+
+    def _rank(self, active: ActiveBinding) -> int:
+        """First what the focus is on, then the screen's own keys, then those it shares with others, then the program's."""
+        if active.node is not self.screen:
+            return -1 if active.node is not self.app else len(type(self.screen).__mro__)
+        bases = enumerate(type(self.screen).__mro__)
+        return next((at for at, base in bases if active.binding.key in _own_keys(base)), 0)
 
     def render(self) -> Text:
         """Key and word; what has no room is behind ``?``."""
