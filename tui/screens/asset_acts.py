@@ -164,13 +164,6 @@ class AssetKeys(LiveScreen):
 class AssetActs(AssetKeys, ListScreen):
     """A list of assets with all that can be done with them: the marked ones, else the one under the cursor."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        # The line of keys has room for what is done most; these are on every list and stand in the help.
-        Binding("s", "sort", "Sort", show=False),
-        Binding("e", "export", "Export", show=False),
-        Binding("escape", "up", "Up", key_display="esc", show=False),
-    ]
-
     def chosen_assets(self) -> Sequence[Asset]:
         """The rows of the list."""
         return self.chosen()

@@ -5,16 +5,21 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from rich.text import Text
+from textual import work
 from textual.binding import Binding, BindingType
 
+from tui.cli.rows import ASSET_COLUMNS, asset_row
 from tui.client import AssetQuery, Page
 from tui.desk import Desk
+from tui.dialogs.choose import ChooseDialog
+from tui.dialogs.form import Form
 from tui.format import clean, moment, text
-from tui.messages import OpenAsset
+from tui.messages import GoTo, OpenAsset
+from tui.screens import asset_filters as filters
 from tui.screens import cells
-from tui.screens.listing import ListScreen
+from tui.screens.asset_acts import AssetActs
 from tui.theme import FAINT
-from tui.widgets.list_table import Listing, ListTable
+from tui.widgets.list_table import Export, Listing, ListTable
 from tui.widgets.row_table import Column
 from ullage.v1 import inventory_pb2, types_pb2
 
@@ -26,6 +31,7 @@ COLUMNS: Sequence[Column[Asset]] = (
     Column("Name", lambda a, now: text(a.name), 14, share=3, sort="name"),
     Column("Source", lambda a, now: text(a.source_type), 13, above=100),
     Column("Description", lambda a, now: text(a.description, FAINT), 12, share=2, above=100),
+    Column("Agent", lambda a, now: text(a.agent, FAINT), 12, above=140),
     Column("Ack", lambda a, now: cells.acknowledged(a), 3),
     Column("Enabled", lambda a, now: cells.either(a.enabled), 7, above=76),
     Column("Created", lambda a, now: cells.created(moment(a.created_at)), 10, sort="created_at", above=76),
@@ -33,24 +39,25 @@ COLUMNS: Sequence[Column[Asset]] = (
 )
 
 
-class AssetsScreen(ListScreen):
+class AssetsScreen(AssetActs):
     """All assets, or those of a kind; a row opens one."""
 
     NOUNS = frozenset({"asset", "client"})
     MAIN = "assets"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("u", "only_unassigned", "Unassigned"),
-        Binding("n", "only_new", "New"),
-        Binding("t", "same_source", "Type"),
+        Binding("f", "restrictions", "Filters"),
+        Binding("u", "only_unassigned", "Unassigned", show=False),
+        Binding("t", "same_source", "Type of this one", show=False),
     ]
 
     def __init__(self, desk: Desk, query: AssetQuery | None = None, client_name: str = "") -> None:
         super().__init__(desk)
-        self._query = query or AssetQuery()
+        self._restrictions = filters.Restrictions(query or AssetQuery())
+        self._asked: filters.ValueForm | None = None
         self._client_name = client_name
 
     def make_list(self) -> ListTable[Any]:
-        """What the query lets through."""
+        """What the restrictions let through."""
         listing: Listing[Asset] = Listing(
             noun="assets",
             columns=COLUMNS,
@@ -58,55 +65,71 @@ class AssetsScreen(ListScreen):
             key=lambda asset: asset.id,
             opens=lambda asset: OpenAsset(asset.id, asset.name),
             empty="No assets here.\n\nWhat an agent meters appears with its first batch",
-            restricted=self._restricted,
+            restricted=self._restrictions.chips,
+            markable=True,
+            export=Export("assets", ASSET_COLUMNS, asset_row),
         )
         heading = f"{clean(self._client_name, 40)} › Assets" if self._client_name else "Assets"
         return ListTable(listing, heading=heading, clock=self.desk.clock)
 
     async def _fetch(self, page: Page, search: str) -> tuple[Sequence[Asset], types_pb2.PageInfo]:
-        reply = await self.desk.aggregator.assets(page, replace(self._query, search=search))
+        query = replace(self._restrictions.query, search=search)
+        reply = await self.desk.aggregator.assets(page, query)
         return reply.assets, reply.page
-
-    def _restricted(self) -> str:
-        """Every restriction as a chip that says how it goes away."""
-        query = self._query
-        words = [
-            "unassigned ×" if query.unassigned else "",
-            "new ×" if query.unacknowledged else "",
-            f"source: {query.source_type} ×" if query.source_type else "",
-        ]
-        return "  ".join(word for word in words if word)
 
     def restrict(self, query: AssetQuery) -> None:
         """Shows these assets instead."""
-        self._query = query
+        self._restrictions.restrict(query)
         self.table.search = ""
         self.table.restart()
 
+    @work(group="act")
+    async def action_restrictions(self) -> None:
+        """The menu of all that the list can be restricted by."""
+        part = await self.app.push_screen_wait(
+            ChooseDialog("Only assets that are …", self._restrictions.choices())
+        )
+        if part is None:
+            return
+        if part == filters.DISREGARDED:
+            self.post_message(GoTo("disregarded"))
+        elif filters.needs_value(part) and not self._restrictions.given(part):
+            self._asked = filters.ValueForm(self.desk, part, sources=self._sources)
+            self.fill(self._asked.form)
+        else:
+            if part == filters.CLEAR:
+                self._restrictions.clear()
+            else:
+                self._restrictions.toggle(part)
+            self.table.restart()
+
+    def _sources(self) -> list[str]:
+        return sorted({asset.source_type for asset in self.table.table.items})
+
+    def filled(self, form: Form, values: dict[str, str]) -> None:
+        """The value of a restriction."""
+        if self._asked is not None and form is self._asked.form:
+            value, name = self._asked.taken(values)
+            self._restrictions.set(self._asked.part, value, name)
+            self.table.restart()
+
     def action_only_unassigned(self) -> None:
         """Only those of no client; again: all."""
-        self._query = replace(self._query, unassigned=not self._query.unassigned)
-        self.table.restart()
-
-    def action_only_new(self) -> None:
-        """Only those that nobody acknowledged; again: all."""
-        self._query = replace(self._query, unacknowledged=not self._query.unacknowledged)
+        self._restrictions.toggle("unassigned")
         self.table.restart()
 
     def action_same_source(self) -> None:
         """Only the source type of the row under the cursor; again: all of them."""
         row = self.table.table.current
-        source = "" if self._query.source_type or row is None else row.source_type
-        self._query = replace(self._query, source_type=source)
-        self.table.restart()
+        if self._restrictions.given("source_type") or row is not None:
+            self._restrictions.toggle("source_type", "" if row is None else row.source_type)
+            self.table.restart()
 
     def action_up(self) -> None:
-        """First clears the filter, then the restrictions, then leaves."""
-        if self.table.clear_filter():
+        """First unmarks, then clears the filter, then the restrictions from the newest on, then leaves."""
+        if self.table.table.clear_marks() or self.table.clear_filter():
             return
-        bare = AssetQuery(client_id=self._query.client_id)
-        if self._query != bare:
-            self._query = bare
+        if self._restrictions.drop_newest():
             self.table.restart()
         else:
             super().action_up()
