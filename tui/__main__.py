@@ -3,9 +3,11 @@
 Nothing here imports Textual before the screens are really wanted, so commands start quickly.
 """
 
+import asyncio
+import gc
 import os
-import signal
 import sys
+from functools import partial
 
 import click
 
@@ -13,7 +15,15 @@ from tui.cli.check import examine
 from tui.cli.profiles import complete_profile
 from tui.cli.session import EXIT_INTERRUPTED, EXIT_USAGE, Failure, has_terminal, say
 from tui.cli.tree import COMMANDS
+from tui.ends import ending, mind_stops
 from tui.settings import Given, SettingsError, load
+from tui.terminal import (
+    can_draw,
+    charset_remedy,
+    escape_what_cannot_be_written,
+    prepare,
+    speaks_unicode,
+)
 
 _EPILOG = """\b
 Settings, the first that is given counts:
@@ -91,30 +101,39 @@ for command in COMMANDS:
     cli.add_command(command)
 
 
-def _has_terminal() -> bool:
-    """Textual reads stdin and draws on stderr, and does so even where there is no terminal."""
-    return has_terminal() and os.environ.get("TERM", "dumb") not in {"", "dumb"}
-
-
 def _open_screens(given: Given, *, mouse: bool) -> int:
     """Runs the terminal program; without a terminal the one line of ``check``."""
     try:
         settings = load(given)
     except SettingsError as error:
         raise Failure(str(error), EXIT_USAGE) from None
-    if not _has_terminal():
+    # Textual reads stdin and draws on stderr, and does so even where there is no terminal.
+    if not has_terminal() or not can_draw(os.environ):
         _, line = examine()
         click.echo(line)
         say("There is no terminal here for the screens; `ullage --help` lists what works without one.")
         return EXIT_USAGE
-    # Some parents have it ignored; a program on a closed terminal would go on for ever.
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if not speaks_unicode(sys.stderr):
+        raise Failure(charset_remedy(sys.stderr), EXIT_USAGE)
+    prepare(os.environ, slow_link=settings.slow_link)
     from tui.app import UllageApp
     from tui.client import Aggregator
 
-    app = UllageApp(Aggregator(settings), settings=settings)
-    app.run(mouse=mouse and not settings.slow_link)
-    return app.return_code or 0
+    async def shown() -> int:
+        # An aggregator that is still listened to would hold up the end: gRPC waits for calls at exit.
+        async with Aggregator(settings) as aggregator:
+            app = UllageApp(aggregator, settings=settings)
+            app.bind("ctrl+z", "suspend_process", description="Suspend", show=False)
+            # The first that the program does once it has its terminal.
+            app.call_later(mind_stops, partial(app.refresh, layout=True))
+            with ending(lambda code: app.exit(return_code=code)):
+                await app.run_async(mouse=mouse and not settings.slow_link)
+        return app.return_code or 0
+
+    code = asyncio.run(shown())
+    # As in `cli/session.py`: what holds on to calls is let go of now.
+    gc.collect()
+    return code
 
 
 def main() -> None:
@@ -124,6 +143,7 @@ def main() -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Runs these arguments, or those of the process, and returns the exit code."""
+    escape_what_cannot_be_written()
     try:
         code = cli.main(arguments, prog_name="ullage", standalone_mode=False)
     except Failure as failure:

@@ -1,26 +1,36 @@
 """The program's colours, in one place. Each has a word or a sign beside it wherever it means something."""
 
+import os
+
 from textual.theme import Theme
 
-AMBER = "#d9a05b"
-BLUE = "#7aa7d9"
+_AMBER = "#d9a05b"
+_BLUE = "#7aa7d9"
 INK = "#15171c"
 PAPER = "#d8d4cc"
 
-# For cells; the same three carry the theme below.
-GOOD = "#8fb573"
-ATTENTION = "bold #e5b567"
-BAD = "bold #e8836b"
+_GREEN = "#8fb573"
+_YELLOW = "#e5b567"
+_RED = "#e8836b"
+
+# For cells and bars. In a theme of the terminal's own colours these are the terminal's own too: fewer bytes, and as the
+# person has chosen them. Chosen once, because a program has one terminal.
+_OWN_COLOURS = os.environ.get("TEXTUAL_THEME", "").startswith("ansi")
+GOOD = "green" if _OWN_COLOURS else _GREEN
+ATTENTION = f"bold {'yellow' if _OWN_COLOURS else _YELLOW}"
+BAD = f"bold {'red' if _OWN_COLOURS else _RED}"
 FAINT = "dim"
+AMBER = "yellow" if _OWN_COLOURS else _AMBER
+BLUE = "blue" if _OWN_COLOURS else _BLUE
 
 THEME = Theme(
     name="cask",
-    primary=AMBER,
-    secondary=BLUE,
-    accent=AMBER,
-    warning="#e5b567",
-    error="#e8836b",
-    success=GOOD,
+    primary=_AMBER,
+    secondary=_BLUE,
+    accent=_AMBER,
+    warning=_YELLOW,
+    error=_RED,
+    success=_GREEN,
     foreground=PAPER,
     background=INK,
     surface=INK,
@@ -28,12 +38,12 @@ THEME = Theme(
     dark=True,
     variables={
         "border": "#3a404c",
-        "block-cursor-background": AMBER,
+        "block-cursor-background": _AMBER,
         "block-cursor-foreground": INK,
         "block-cursor-text-style": "none",
         "footer-background": INK,
-        "footer-key-foreground": AMBER,
+        "footer-key-foreground": _AMBER,
         "footer-description-foreground": "#9a968e",
-        "input-selection-background": f"{BLUE} 35%",
+        "input-selection-background": f"{_BLUE} 35%",
     },
 )

@@ -1,19 +1,18 @@
-"""With and without a terminal: no escape into a pipe, and no program left behind on a terminal that is gone."""
+"""With and without a terminal: no escape into a pipe, and questions that a person on a terminal answers."""
 
 import asyncio
-import fcntl
 import os
 import pty
 import signal
 import subprocess
 import sys
-import termios
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.tui.scripted import Scripted
+from tests.tui.terminals import take
 from ullage.v1 import asset_acts_pb2, closing_pb2
 
 ENDS_WITHIN_SECONDS = 10.0
@@ -55,39 +54,6 @@ async def test_a_dumb_terminal_gets_the_status_too(aggregator: Scripted, tmp_pat
     assert b"\x1b" not in written
 
 
-@pytest.mark.parametrize("hangup", ["default", "ignored"])
-async def test_a_terminal_that_is_closed_ends_the_program(
-    aggregator: Scripted, tmp_path: Path, hangup: str
-) -> None:
-    controller, terminal = pty.openpty()
-    termios.tcsetwinsize(terminal, (24, 80))
-    ignore = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); " if hangup == "ignored" else ""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", f"{ignore}from tui.__main__ import main; main()"),
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        env=environment(aggregator, tmp_path, "xterm-256color"),
-    )
-    os.close(terminal)
-    os.set_blocking(controller, False)
-    drawn = b""
-    async with asyncio.timeout(ENDS_WITHIN_SECONDS):
-        while b"Dashboard" not in drawn:
-            await asyncio.sleep(0.05)
-            try:
-                drawn += os.read(controller, 65536)
-            except BlockingIOError:
-                continue
-    os.close(controller)
-    try:
-        assert await asyncio.wait_for(process.wait(), ENDS_WITHIN_SECONDS) != 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
 async def test_a_hangup_ends_the_program(aggregator: Scripted, tmp_path: Path) -> None:
     controller, terminal = pty.openpty()
     process = await asyncio.create_subprocess_exec(
@@ -116,7 +82,7 @@ async def test_what_filters_found_is_asked_about_on_a_terminal(
         stderr=terminal,
         env=environment(aggregator, tmp_path, "xterm-256color"),
         # The terminal is its own, so that Ctrl+C on it is a signal to it.
-        preexec_fn=partial(_take, terminal),
+        preexec_fn=partial(take, terminal),
     )
     os.close(terminal)
     seen = b""
@@ -144,7 +110,7 @@ async def test_a_period_is_finalised_by_typing_the_clients_name(
         stdout=subprocess.DEVNULL,
         stderr=terminal,
         env=environment(aggregator, tmp_path, "xterm-256color"),
-        preexec_fn=partial(_take, terminal),
+        preexec_fn=partial(take, terminal),
     )
     os.close(terminal)
     seen = b""
@@ -155,9 +121,3 @@ async def test_a_period_is_finalised_by_typing_the_clients_name(
     assert await asyncio.wait_for(process.wait(), ENDS_WITHIN_SECONDS) == code
     os.close(controller)
     assert [asked.first_day for asked in aggregator.asked(closing_pb2.FinaliseRequest)] == days
-
-
-def _take(terminal: int) -> None:
-    """In a new process: the terminal becomes the one that controls it."""
-    os.setsid()
-    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
