@@ -15,8 +15,19 @@ from textual.binding import Binding, BindingType
 from tui.catalogue import PLACES, WITH_DIGIT
 from tui.client import Aggregator, AssetQuery, Changed, Connected, Lost
 from tui.desk import Desk
+from tui.dialogs.shown import TextDialog
 from tui.failures import CallFailed
-from tui.messages import GoTo, Link, LinkChanged, News, OpenAsset, OpenAssets, OpenBucket, OpenClient
+from tui.messages import (
+    GoTo,
+    Link,
+    LinkChanged,
+    News,
+    OpenAsset,
+    OpenAssets,
+    OpenBucket,
+    OpenClient,
+    ShowText,
+)
 from tui.palette import Jump
 from tui.screens.help import HelpScreen
 from tui.screens.listing import ListScreen
@@ -177,6 +188,10 @@ class UllageApp(App[None]):
 
         query = AssetQuery(client_id=message.client_id)
         await self.push_screen(AssetsScreen(self.desk, query, message.client_name))
+
+    @on(ShowText)
+    async def _show_text(self, message: ShowText) -> None:
+        await self.push_screen(TextDialog(message.title, message.lines, copies=message.copies))
 
     def copy(self, text: str) -> None:
         """Puts a text on the person's clipboard by way of the terminal, and says so: no terminal tells whether it did."""

@@ -67,6 +67,6 @@ async def driven(scripted: Scripted, *, size: tuple[int, int] = (80, 24)) -> Asy
     """The program on a terminal of that size, its clock standing at NOW, connected."""
     async with Aggregator(scripted.settings) as aggregator:
         app = UllageApp(aggregator, clock=lambda: builders.NOW)
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=True) as pilot:
             driver = Driver(app, pilot)
             yield driver

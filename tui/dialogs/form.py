@@ -62,6 +62,7 @@ class FormDialog(ModalScreen[Filled | None]):
     def __init__(self, form: Form) -> None:
         super().__init__()
         self._form = form
+        self._complaint = ""
 
     def compose(self) -> ComposeResult:
         """Fields one below the other."""
@@ -93,7 +94,9 @@ class FormDialog(ModalScreen[Filled | None]):
     @on(Hint)
     def _hint(self, message: Hint) -> None:
         message.stop()
-        self._show(message.text)
+        # A field that was gone to because of what is wrong with it says that first.
+        words, self._complaint = self._complaint, ""
+        self._show(words or message.text, failed=bool(words))
 
     def _show(self, words: str, *, failed: bool = False) -> None:
         hint = self.query_one("#form-hint", Static)
@@ -112,10 +115,10 @@ class FormDialog(ModalScreen[Filled | None]):
 
     def _complain(self, name: str, words: str) -> None:
         wanted = next((one for one in self._inputs() if one.field.name == name), None)
-        if wanted is not None:
+        self._show(words, failed=True)
+        if wanted is not None and not wanted.has_focus_within:
+            self._complaint = words
             wanted.take_focus()
-        # After the field has shown its hint.
-        self.call_after_refresh(self._show, words, failed=True)
 
     @on(Button.Pressed, "#go")
     def action_submit(self) -> None:
