@@ -26,6 +26,7 @@ _WORDS = {
     "network": "same network",
 }
 _PERCENT = 100
+_MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,20 +59,23 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Likeness:
-    """The client for which most speaks, the assets of it that are most alike, best first, and the traits that say so."""
+    """The client for which most speaks, the assets of it that are most alike, best first, and the traits that say so.
+
+    ``votes``: how alike each of them is, in millionths: whole numbers, because there are many to add.
+    """
 
     client_id: int
     confidence: int
     like: Sequence[int]
-    votes: Mapping[int, Fraction]
+    votes: Mapping[int, int]
     traits: Sequence[Trait]
 
 
 def likeness(subject: Subject, neighbours: Neighbours) -> Likeness | None:
     """Whose assets are like it; None where nothing speaks clearly. Of an asset with a client only that one is asked for."""
     spoken: defaultdict[int, Fraction] = defaultdict(Fraction)
-    votes: defaultdict[int, defaultdict[int, Fraction]] = defaultdict(lambda: defaultdict(Fraction))
     speakers: defaultdict[int, dict[Trait, Fraction]] = defaultdict(dict)
+    heard: list[tuple[Fraction, Mapping[int, Sequence[int]]]] = []
     of_labels = sum(1 for trait in subject.traits if trait.kind == "label" and neighbours.get(trait))
     for trait in subject.traits:
         by_client = {
@@ -79,35 +83,43 @@ def likeness(subject: Subject, neighbours: Neighbours) -> Likeness | None:
             for client, assets in neighbours.get(trait, {}).items()
             if subject.client_id in (None, client)
         }
-        count = sum(len(assets) for assets in by_client.values())
+        count = sum(map(len, by_client.values()))
         if not count:
             continue
-        purity = Fraction(max(len(assets) for assets in by_client.values()), count)
-        weight = Fraction(_WEIGHTS[trait.kind])
-        if trait.kind == "label":
-            weight = min(weight, Fraction(_LABELS_WEIGHT_MAX, of_labels))
-        weight *= purity * purity * Fraction(count, count + 2)
+        weight = _weight(trait, count=count, most=max(map(len, by_client.values())), of_labels=of_labels)
+        heard.append((weight, by_client))
         for client, assets in by_client.items():
             part = weight * Fraction(len(assets), count)
             spoken[client] += part
             speakers[client][trait] = part
-            for asset in assets:
-                votes[client][asset] += weight
     if not spoken:
         return None
     best = max(spoken, key=lambda client: (spoken[client], -client))
     confidence = int(spoken[best] * _PERCENT / sum(spoken.values()))
     if spoken[best] < STRENGTH_MIN or confidence < CONFIDENCE_PERCENT_MIN:
         return None
-    like = sorted(votes[best], key=lambda asset: (-votes[best][asset], asset))[:LIKE_MAX]
+    votes: Counter[int] = Counter()
+    for weight, of_clients in heard:
+        vote = int(weight * _MILLION)
+        for asset in of_clients.get(best, ()):
+            votes[asset] += vote
+    like = sorted(votes, key=lambda asset: (-votes[asset], asset))[:LIKE_MAX]
     said = sorted(speakers[best], key=lambda trait: (-speakers[best][trait], trait))
     return Likeness(
         client_id=best,
         confidence=confidence,
         like=like,
-        votes={asset: votes[best][asset] for asset in like},
+        votes={asset: votes[asset] for asset in like},
         traits=[trait for trait in said if 4 * speakers[best][trait] >= speakers[best][said[0]]],
     )
+
+
+def _weight(trait: Trait, *, count: int, most: int, of_labels: int) -> Fraction:
+    """What a trait says that ``count`` assets have, ``most`` of them one client's: by its purity, less where few have it."""
+    weight = Fraction(_WEIGHTS[trait.kind])
+    if trait.kind == "label":
+        weight = min(weight, Fraction(_LABELS_WEIGHT_MAX, of_labels))
+    return weight * Fraction(most * most, count * (count + 2))
 
 
 def buckets_like(subject: Subject, found: Likeness, bound: Mapping[int, Mapping[int, int]]) -> dict[int, int]:
@@ -118,8 +130,7 @@ def buckets_like(subject: Subject, found: Likeness, bound: Mapping[int, Mapping[
         for asset in found.like:
             bucket = bound.get(asset, {}).get(unit_type)
             if bucket is not None:
-                # Counted in thousandths, which a counter of whole numbers can hold.
-                tally[bucket] += int(found.votes[asset] * 1000)
+                tally[bucket] += found.votes[asset]
         if tally:
             bucket, most = max(tally.items(), key=lambda item: (item[1], -item[0]))
             if most * _PERCENT >= CONFIDENCE_PERCENT_MIN * tally.total():

@@ -11,6 +11,7 @@ from aggregator.store.database import Connection, execute, fetch_all
 from aggregator.store.estimate import estimate
 
 _Q = sql.queries("estimate")
+_R = sql.queries("rollup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ async def price_stale(conn: Connection, *, now: datetime, series_max: int) -> in
     Where part of a series' usage is bound, the rest has its share of the slots.
     """
     month_slot = slot_of(now.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
+    # Before any row is held: who changes bindings holds sums of assets when it comes to the rows of further series.
+    await conn.execute(_R["share_bound"])
     params = {"limit": series_max, "slot": slot_of(now), "month_slot": month_slot}
     stale = await fetch_all(conn, _Stale, _Q["stale"], params)
     if not stale:

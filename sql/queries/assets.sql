@@ -63,7 +63,7 @@ with loose as materialized (
       and (%(sort)s <> 'client_name' or not exists (
            select from assignment x where x.asset_id = m.id and x.from_slot <= %(slot)s and x.to_slot > %(slot)s))
       and (%(sort)s not in ('unbound_money', 'days_unbound')
-           or m.id <> all (array(select asset_id from valued)))
+           or m.id not in (select asset_id from valued))
 ), dear as not materialized (
     select m.id, '' as txt, v.num, 'epoch'::timestamptz as at
     from valued v
@@ -123,8 +123,7 @@ select case when %(counted)s::boolean then (select count(*) from matching) else 
 
 -- name: count
 -- How many assets there are that are not disregarded, not acknowledged, or not assigned.
-select (select count(*) from asset where merged_into is null)
-           - (select count(*) from asset where disregarded_at is not null and merged_into is null) as assets,
+select (select count(*) from asset where merged_into is null and disregarded_at is null) as assets,
        (select count(*) from asset where acknowledged_at is null and disregarded_at is null and merged_into is null)
            as unacknowledged,
        (select count(*) from asset_unowned o join asset a on a.id = o.asset_id

@@ -9,11 +9,11 @@ select a.id, x.client_id,
            where s.asset_id = a.id and not exists (
                select from binding b join bucket k on k.id = b.bucket_id
                where b.series_id = s.id and k.enabled
-                   and b.from_slot <= slot_of(now()) and b.to_slot > slot_of(now()))
+                   and b.from_slot <= (select slot_of(now())) and b.to_slot > (select slot_of(now())))
            order by s.unit_type_id
        )::integer[] as unit_types
 from asset a
-left join assignment x on x.asset_id = a.id and x.from_slot <= slot_of(now()) and x.to_slot > slot_of(now())
+left join assignment x on x.asset_id = a.id and x.from_slot <= (select slot_of(now())) and x.to_slot > (select slot_of(now()))
 where a.id = any (%(ids)s::bigint[]) and a.enabled and a.disregarded_at is null and a.merged_into is null
 order by a.id
 
@@ -35,11 +35,12 @@ cross join lateral (
              select x.client_id
              from assignment x
              join asset a on a.id = x.asset_id and a.enabled and a.disregarded_at is null and a.merged_into is null
-             where x.asset_id = t.asset_id and x.from_slot <= slot_of(now()) and x.to_slot > slot_of(now())
+             where x.asset_id = t.asset_id and x.from_slot <= (select slot_of(now())) and x.to_slot > (select slot_of(now()))
          ) as client_id
          from asset_trait t
          where t.kind = asked.kind and t.value = asked.value
          order by t.asset_id
+         offset 0
      ) as walked
      where walked.client_id is not null
      limit %(limit)s::integer)
@@ -51,11 +52,12 @@ cross join lateral (
              select x.client_id
              from assignment x
              join asset a on a.id = x.asset_id and a.enabled and a.disregarded_at is null and a.merged_into is null
-             where x.asset_id = t.asset_id and x.from_slot <= slot_of(now()) and x.to_slot > slot_of(now())
+             where x.asset_id = t.asset_id and x.from_slot <= (select slot_of(now())) and x.to_slot > (select slot_of(now()))
          ) as client_id
          from asset_trait t
          where t.kind = asked.kind and t.value = asked.value
          order by t.asset_id desc
+         offset 0
      ) as walked
      where walked.client_id is not null
      limit %(limit)s)
@@ -66,7 +68,7 @@ group by asked.kind, asked.value, n.client_id
 -- To which enabled buckets these assets are bound now.
 select distinct s.asset_id, s.unit_type_id::integer as unit_type_id, k.id as bucket_id
 from series s
-join binding b on b.series_id = s.id and b.from_slot <= slot_of(now()) and b.to_slot > slot_of(now())
+join binding b on b.series_id = s.id and b.from_slot <= (select slot_of(now())) and b.to_slot > (select slot_of(now()))
 join bucket k on k.id = b.bucket_id
 where s.asset_id = any (%(ids)s::bigint[]) and k.enabled
 order by s.asset_id, unit_type_id, k.id

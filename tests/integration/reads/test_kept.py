@@ -1,5 +1,6 @@
 """What lists read is kept by triggers and the roll-up; it must agree with a count over everything, whatever changes."""
 
+import asyncio
 import random
 from datetime import UTC, datetime
 
@@ -22,12 +23,31 @@ select count(*) from asset a where a.enabled and a.disregarded_at is null and a.
     select from assignment x where x.asset_id = a.id and x.from_slot <= %s and x.to_slot > %s)
 """
 
+# Of each candidate whether it is unbound, and its money: what sums by asset must agree with.
+MONEY = """
+select u.asset_id, sum(u.money), min(u.currency)
+from unbound_candidate u
+join asset a on a.id = u.asset_id and a.enabled and a.disregarded_at is null
+left join assignment x on x.asset_id = u.asset_id and x.from_slot <= %(slot)s and x.to_slot > %(slot)s
+left join client c on c.id = x.client_id
+where upper(u.loose) > (coalesce(c.finalised_slot, %(month_slot)s)::bigint + u.width - 1) / u.width
+group by u.asset_id
+"""
+SUMS = "select array_agg(s::text order by asset_id, width) from {} s"
+
 
 async def agree(db: Database, world: World) -> int:
     """How many assets are unbound, by both."""
     async with snapshot(db) as seen:
-        kept = {asset: (one.series, one.since_slot) for asset, one in (await unbound(seen)).items()}
+        found = await unbound(seen)
+        kept = {asset: (one.series, one.since_slot) for asset, one in found.items()}
         assert kept == await unbound_everywhere(seen)
+        priced = await seen.conn.execute(MONEY, {"slot": seen.slot, "month_slot": seen.month_slot})
+        assert {asset: (one.money, one.currency) for asset, one in found.items()} == {
+            asset: (money, currency) for asset, money, currency in await priced.fetchall()
+        }
+        everything = "sum_unbound(array(select id from asset))"
+        assert await world.one(SUMS.format("unbound_asset")) == await world.one(SUMS.format(everything))
         counts = await count_assets(seen)
         unassigned = await world.one(UNASSIGNED, seen.slot, seen.slot)
         page, _ = await list_assets(seen, Paging(sort="id"), AssetFilter(unassigned=True))
@@ -50,7 +70,9 @@ async def test_what_is_unbound_agrees_with_its_definition_after_every_change(
         await world.measured(one, start, min(now, start + dice.randrange(1, 400) * HOUR))
     seen = set()
     for _ in range(CHANGES):
-        change = dice.choice(("assign", "end", "bind", "unbind", "bucket", "asset", "disregard", "finalise"))
+        change = dice.choice(
+            ("assign", "end", "bind", "unbind", "bucket", "asset", "disregard", "finalise", "price")
+        )
         start = slot_start(slot_of(now) + dice.randrange(-400, 60) * 12)
         until = start + dice.randrange(1, 300) * HOUR if dice.random() < 0.5 else None
         asset, one = dice.choice(assets), dice.choice(series)
@@ -76,6 +98,11 @@ async def test_what_is_unbound_agrees_with_its_definition_after_every_change(
                         " where id = %s",
                         [asset],
                     )
+                elif change == "price":
+                    await world.conn.execute(
+                        "update unbound_candidate set money = %s, currency = 'EUR' where series_id = %s",
+                        [dice.choice((None, dice.randrange(1000))), one],
+                    )
                 else:
                     await world.conn.execute(
                         "update client set finalised_slot = %s where id = %s",
@@ -87,3 +114,30 @@ async def test_what_is_unbound_agrees_with_its_definition_after_every_change(
                 raise
         seen.add(await agree(db, world))
     assert len(seen) > 3
+
+
+async def test_two_that_measure_series_of_one_asset_at_once_are_both_summed(
+    db: Database, world: World, dsn: str
+) -> None:
+    now = datetime.now(UTC)
+    asset = await world.asset()
+    first, second = [await world.series(asset, unit) for unit in ("ram-used", "cpu")]
+
+    async def measured(series: int, hours: int, agent: int, then: asyncio.Event | None = None) -> None:
+        """In a transaction of its own, which is committed when told."""
+        async with await psycopg.AsyncConnection.connect(dsn) as conn:
+            since = now - hours * HOUR
+            await World(conn).measured(series, since, since + 2 * HOUR, agent=agent)
+            if then is not None:
+                await then.wait()
+            await conn.commit()
+
+    # The first time there is no sum yet, the second time there is one.
+    for hours in (5, 9):
+        agent, done = await world.agent(), asyncio.Event()
+        both = [asyncio.create_task(measured(one, hours, agent, done)) for one in (first, second)]
+        await asyncio.sleep(0.3)
+        done.set()
+        await asyncio.wait_for(asyncio.gather(*both), 30)
+        assert await agree(db, world) == 1
+        assert await world.one("select series from unbound_asset") == (2,)
