@@ -166,7 +166,7 @@ class UllageApp(App[None]):
 
     @on(OpenClient)
     async def _open_client(self, message: OpenClient) -> None:
-        from tui.screens.clients import ClientScreen
+        from tui.screens.client import ClientScreen
 
         await self.push_screen(ClientScreen(self.desk, message.client_id, message.name, message.bucket_id))
 

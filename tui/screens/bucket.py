@@ -1,29 +1,35 @@
-"""One bucket: what was agreed, what it takes in, and what it cost in each period."""
+"""One bucket: what was agreed, how much of it is used, and what it cost in each period."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Static
 
-from tui.client import Page
+from tui.client import AssetQuery
 from tui.desk import Desk
 from tui.failures import CallFailed
-from tui.format import NONE, ago, clean, days, decimal, moment, money, percent, plural, quantity, text
+from tui.format import ago, clean, days, decimal, moment, money, plural, text
 from tui.messages import Loaded, LoadFailed
 from tui.screens import cells
-from tui.screens.listing import ListScreen
-from tui.theme import BAD, FAINT, GOOD
+from tui.screens.asset_list import assets_of
+from tui.screens.bucket_acts import BucketActs
+from tui.screens.bucket_lists import DatedTerms, Reading, history, more_words, terms_list
+from tui.screens.bucket_terms import delete_terms, plain
+from tui.screens.cycling import CyclingScreen
+from tui.screens.given import filters_words
 from tui.widgets.facts import Facts
 from tui.widgets.frame import Crumbs
-from tui.widgets.list_table import Listing, ListTable
-from tui.widgets.row_table import Column
-from ullage.v1 import billing_pb2, inventory_pb2, types_pb2
+from tui.widgets.list_table import ListTable
+from tui.widgets.usage_bar import PeriodBars, PeriodMoney, UsageBar
+from ullage.v1 import inventory_pb2
 
 Bucket = inventory_pb2.Bucket
-Reading = billing_pb2.Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,79 +40,60 @@ class Found:
     client: inventory_pb2.Client
 
 
-def _state(reading: Reading) -> Text:
-    match reading.state:
-        case billing_pb2.PERIOD_STATE_OPEN:
-            return Text("open")
-        case billing_pb2.PERIOD_STATE_ENDED:
-            return Text("ended", FAINT)
-        case billing_pb2.PERIOD_STATE_FINALISED:
-            return Text("final", GOOD)
-        case _:
-            return Text(NONE)
-
-
-def _part(amount: str, style: str) -> Text:
-    """Money that matters only when there is some."""
-    value = decimal(amount)
-    return Text(NONE if value is None else f"{value:,f}", style if value else FAINT)
-
-
-class BucketScreen(ListScreen):
-    """One bucket: what was agreed, what it takes in, and what it cost in each period."""
+class BucketScreen(BucketActs, CyclingScreen):
+    """Facts and bars above; below billing history, terms or assets, which ``v`` goes through."""
 
     NOUNS = frozenset({"bucket", "reading", "projection"})
     MAIN = "buckets"
+    NEEDS: ClassVar[dict[str, str]] = {"delete_terms": "Inventory/DeleteTerms"}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("v", "view", "View"),
+        Binding("X", "delete_terms", "Delete terms", show=False),
+    ]
+    DEFAULT_CSS = """
+    BucketScreen {
+        .facts { margin-bottom: 0; }
+        #bucket-filters { height: auto; max-height: 3; padding: 0 1; }
+        UsageBar { margin: 1 0 0 0; }
+        PeriodBars { margin-bottom: 1; }
+    }
+    """
 
     def __init__(self, desk: Desk, bucket: Bucket) -> None:
         super().__init__(desk)
         self._bucket = bucket
         self._zone = "UTC"
+        self._newest: Sequence[Reading] = ()
 
     def above(self) -> ComposeResult:
-        """Terms and filters."""
+        """Terms in force, filters, usage, overage and buffer."""
         yield Crumbs("Buckets", self._bucket.client_name, self._bucket.name)
         yield Facts()
+        yield Static(id="bucket-filters", markup=False)
+        yield UsageBar()
+        yield PeriodBars()
 
-    def _columns(self) -> Sequence[Column[Reading]]:
+    def make_lists(self) -> Sequence[ListTable[Any]]:
+        """Billing history, terms over time, and what it takes in."""
+        bucket = self._bucket
         return (
-            Column(
-                "Period",
-                lambda r, now: Text(days(moment(r.period_start), moment(r.period_end), self._zone)),
-                18,
+            history(self.desk, bucket, lambda: self._zone, self._show_periods),
+            terms_list(self.desk, bucket.id),
+            assets_of(
+                self.desk,
+                AssetQuery(bucket_id=bucket.id),
+                empty="No assets: nothing of the client matches the filters.\n\nE changes them",
             ),
-            Column("State", lambda r, now: _state(r), 6),
-            Column("Usage", lambda r, now: Text(quantity(r.quantity, r.symbol)), 14, right=True),
-            Column("% commit", lambda r, now: Text(percent(r.percent_of_commit)), 8, right=True, above=100),
-            Column("Used", lambda r, now: _part(r.used, ""), 11, right=True, above=110),
-            Column("Overage", lambda r, now: _part(r.overage, BAD), 11, right=True),
-            Column("Buffer", lambda r, now: _part(r.buffer, ""), 11, right=True),
-            Column("Cost", lambda r, now: Text(money(r.cost, r.currency), "bold"), 13, right=True),
         )
-
-    def make_list(self) -> ListTable[Any]:
-        """Its billing readings."""
-        listing: Listing[Reading] = Listing(
-            noun="billing readings",
-            columns=self._columns(),
-            fetch=self._fetch,
-            key=lambda reading: reading.period_start.seconds,
-            opens=lambda reading: None,
-            empty="No billing readings yet: the next billing run makes the first one.",
-        )
-        return ListTable(listing, heading="Billing history", clock=self.desk.clock)
-
-    async def _fetch(self, page: Page, search: str) -> tuple[Sequence[Reading], types_pb2.PageInfo]:
-        reply = await self.desk.aggregator.readings(page, bucket_id=self._bucket.id)
-        return reply.readings, reply.page
 
     def on_mount(self) -> None:
         """What the list knew is shown at once."""
         super().on_mount()
+        self.query_one(PeriodBars).display = False
         self._show()
 
     def ask(self) -> None:
-        """For the bucket and its readings."""
+        """For the bucket and the list on view."""
         super().ask()
         self._ask_bucket()
 
@@ -131,39 +118,100 @@ class BucketScreen(ListScreen):
         self._bucket = message.data.bucket
         self._zone = message.data.client.time_zone
         self.table.redraw()
+        self.query_one(Crumbs).show("Buckets", self._bucket.client_name, self._bucket.name)
         self._show()
+        self._show_periods(self._newest)
+
+    # Showing.
+
+    def _show_periods(self, readings: Sequence[Reading]) -> None:
+        """The newest readings, in whatever order they came."""
+        self._newest = readings
+        ordered = sorted(readings, key=lambda reading: reading.period_start.seconds)
+        self.query_one(PeriodBars).show_periods(
+            [
+                PeriodMoney(
+                    days(moment(one.period_start), moment(one.period_end), self._zone),
+                    decimal(one.overage) or Decimal(0),
+                    decimal(one.buffer) or Decimal(0),
+                )
+                for one in ordered
+                if one.currency == self._bucket.currency
+            ],
+            self._bucket.currency,
+        )
 
     def _show(self) -> None:
-        bucket = self._bucket
-        terms = bucket.terms
-        states = ["enabled" if bucket.enabled else "disabled"]
-        if not bucket.reviewed:
-            states.append("not reviewed")
-        filters = [clean(cells.filter_words(one)) for one in bucket.filters]
+        bucket, terms = self._bucket, self._bucket.terms
+        states = [
+            "enabled" if bucket.enabled else "disabled",
+            "reviewed" if bucket.reviewed else "not reviewed",
+        ]
+        if bucket.ends_on:
+            states.append(f"ends {clean(bucket.ends_on, 10)}")
         each = clean(bucket.symbol, 16)
-        sets = len(bucket.all_terms)
         as_of = ago(moment(bucket.usage_as_of), self.desk.clock())
         self.query_one(Facts).show_facts(
             [
-                ("Bucket", text(bucket.name, "bold")),
                 ("Takes", text(f"{terms.aggregation} of {bucket.unit_type} of {bucket.source_type}")),
-                (
-                    "Filters",
-                    Text(" or ".join(filters) or f"every {clean(bucket.source_type, 24)} of the client"),
-                ),
-                ("Bound", Text(f"{plural(bucket.series, 'series')}; {', '.join(states)}")),
-                ("Terms", text(f"since {terms.starts_on}" + (f", {sets} sets in all" if sets > 1 else ""))),
                 ("Commit", cells.commit(terms, bucket.symbol, short=False)),
-                ("Base", Text(f"{money(terms.base_price, bucket.currency)} a {each}")),
-                ("Overage", Text(f"{money(terms.overage_price, bucket.currency)} a {each}")),
-                ("Usage", Text(f"{quantity(bucket.current_usage, bucket.symbol)} ({as_of})")),
-                (
-                    "Projected",
-                    Text(
-                        f"{quantity(bucket.projected_usage, bucket.symbol)}, "
-                        f"{money(bucket.projected_cost, bucket.currency)}"
-                    ),
-                ),
-                ("Status", cells.status(bucket)),
+                ("Base", Text(f"{self._price(terms.base_price)} a {each}")),
+                ("Overage", Text(f"{self._price(terms.overage_price)} a {each}")),
+                ("State", Text(", ".join(states))),
+                ("Terms", text(f"since {terms.starts_on}, {plural(len(bucket.all_terms), 'set')} in all")),
+                ("So far", Text(f"{money(bucket.current_cost, bucket.currency)} ({as_of})")),
+                ("Projected", Text(money(bucket.projected_cost, bucket.currency), "bold")),
             ]
         )
+        taken = filters_words(bucket.filters) or f"every {bucket.source_type} of the client"
+        line = Text.assemble(
+            ("Filters    ", "dim"), clean(taken, 300), f"  ({plural(bucket.series, 'series')} bound"
+        )
+        line.append(f", priority {bucket.priority})")
+        besides = more_words(terms)
+        if besides:
+            line.append("\n").append("Besides    ", "dim").append(besides)
+        self.query_one("#bucket-filters", Static).update(line)
+        self.query_one(UsageBar).show_bucket(bucket, cells.status(bucket))
+
+    def _price(self, field: str) -> str:
+        return f"{clean(self._bucket.currency, 3)} {plain(field) or '0'}"
+
+    # Acts.
+
+    def chosen_buckets(self) -> Sequence[Bucket]:
+        """This one, whatever list is on view."""
+        return [self._bucket]
+
+    def client_of_new(self) -> int:
+        """The same."""
+        return self._bucket.client_id
+
+    def _terms(self) -> DatedTerms | None:
+        """Those under the cursor while the terms are on view."""
+        current = self.table.table.current
+        return current if isinstance(current, DatedTerms) else None
+
+    def action_edit(self) -> None:
+        """The terms under the cursor while they are on view, else name, filters and priority."""
+        held = self._terms()
+        if held is None:
+            super().action_edit()
+        elif held.terms.finalised:
+            self.say("A finalised reading used these terms: they stay. T sets others from a later day on.")
+        elif refusal := self.desk.refusal("Inventory/SetTerms"):
+            self.say(refusal)
+        else:
+            self.open_terms(self._bucket.id, starts_on=held.starts_on)
+
+    def action_delete_terms(self) -> None:
+        """Those under the cursor, while no finalised reading used them."""
+        held = self._terms()
+        if held is None:
+            self.say("Terms are deleted where they are listed: v shows them.")
+        elif held.terms.finalised:
+            self.say("A finalised reading used these terms: they stay.")
+        elif len(self._bucket.all_terms) == 1:
+            self.say("These are the bucket's only terms: set others first (T), or disable the bucket (x).")
+        else:
+            self.perform(delete_terms(self.desk, self._bucket, held.terms))

@@ -1,35 +1,36 @@
-"""Who the customers are, and of one of them: its buckets with usage and projected cost."""
+"""Who the customers are: all of them, and what is done with one."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import work
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from tui.cli.rows import CLIENT_COLUMNS, client_row
 from tui.client import Page
 from tui.desk import Desk
+from tui.dialogs.choose import Choice, ChooseDialog
 from tui.failures import CallFailed
-from tui.format import clean, days, moment, money, plural, text
-from tui.messages import Loaded, LoadFailed, OpenAssets, OpenBucket, OpenClient
+from tui.format import days, moment, money, text
+from tui.messages import OpenClient
 from tui.screens import cells
+from tui.screens.client_forms import create_form, edit_form, erase, set_enabled_form
 from tui.screens.listing import ListScreen
+from tui.screens.what_if import open_what_if
 from tui.theme import FAINT
-from tui.widgets.facts import Facts
-from tui.widgets.frame import Crumbs
-from tui.widgets.list_table import Listing, ListTable
+from tui.widgets.list_table import Export, Listing, ListTable
 from tui.widgets.row_table import Column
 from ullage.v1 import inventory_pb2, types_pb2
 
 Client = inventory_pb2.Client
-Bucket = inventory_pb2.Bucket
 
-CLIENT_COLUMNS: Sequence[Column[Client]] = (
+COLUMNS: Sequence[Column[Client]] = (
     Column("ID", lambda c, now: Text(str(c.id), FAINT), 5, right=True, sort="id"),
     Column("Name", lambda c, now: text(c.name), 16, share=1, sort="name"),
     Column("Buckets", lambda c, now: Text(f"{c.buckets:,}"), 9, right=True, sort="buckets"),
-    Column("Assets", lambda c, now: Text(f"{c.assets:,}"), 8, right=True, above=76),
+    Column("Assets", lambda c, now: Text(f"{c.assets:,}"), 8, right=True, sort="assets", above=76),
     Column(
         "Projected",
         lambda c, now: Text(money(c.projected_cost, c.currency)),
@@ -46,119 +47,137 @@ CLIENT_COLUMNS: Sequence[Column[Client]] = (
     ),
     Column("Created", lambda c, now: cells.created(moment(c.created_at)), 10, sort="created_at", above=76),
 )
-
-BUCKET_COLUMNS: Sequence[Column[Bucket]] = (
-    Column("Name", lambda b, now: text(b.name), 14, share=1, sort="name"),
-    Column("Current usage", lambda b, now: cells.usage(b), 15, right=True, sort="current_usage"),
-    Column("Commit", lambda b, now: cells.commit(b.terms, b.symbol), 12, right=True, above=100),
-    Column("Base", lambda b, now: Text(b.terms.base_price or "—"), 8, right=True, above=120),
-    Column("Overage", lambda b, now: Text(b.terms.overage_price or "—"), 8, right=True, above=120),
-    Column("Projected cost", lambda b, now: cells.projected_cost(b), 15, right=True, sort="projected_cost"),
-    Column("Status", lambda b, now: cells.status(b), 15, sort="percent_of_commit"),
-    Column("Enabled", lambda b, now: cells.either(b.enabled, bad=True), 9, above=70),
-)
+# What the menu offers, as the request says it.
+_ALL, _ENABLED, _DISABLED = "all", "enabled", "disabled"
 
 
 class ClientsScreen(ListScreen):
-    """All clients; a row opens its buckets."""
+    """All clients; a row opens one."""
 
     NOUNS = frozenset({"client", "bucket", "asset", "projection"})
     MAIN = "clients"
+    NEEDS: ClassVar[dict[str, str]] = {
+        "new": "Inventory/CreateClient",
+        "edit": "Inventory/UpdateClient",
+        "set_enabled": "Inventory/SetClientEnabled",
+        "erase": "Inventory/EraseClient",
+        "what_if": "Analysis/WhatIf",
+    }
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "new", "New"),
+        Binding("E", "edit", "Edit"),
+        Binding("x", "set_enabled", "Disable / enable"),
+        Binding("f", "filters", "Filters"),
+        Binding("w", "what_if", "What-if", show=False),
+        Binding("X", "erase", "Erase for good", show=False),
+    ]
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self._only = _ALL
 
     def make_list(self) -> ListTable[Any]:
-        """Every client, enabled or not."""
+        """Every client, or those that are enabled or not."""
         listing: Listing[Client] = Listing(
             noun="clients",
-            columns=CLIENT_COLUMNS,
+            columns=COLUMNS,
             fetch=self._fetch,
             key=lambda client: client.id,
             opens=lambda client: OpenClient(client.id, client.name),
-            empty="No clients yet.\n\nullage clients create NAME makes the first one",
+            empty="No clients yet.\n\nn makes the first one",
+            restricted=self._restricted,
+            export=Export("clients", CLIENT_COLUMNS, client_row),
         )
         return ListTable(listing, heading="Clients", clock=self.desk.clock)
 
+    def _restricted(self) -> str:
+        return "" if self._only == _ALL else f"{self._only} ×"
+
     async def _fetch(self, page: Page, search: str) -> tuple[Sequence[Client], types_pb2.PageInfo]:
-        reply = await self.desk.aggregator.clients(page, search=search)
+        request = inventory_pb2.ListClientsRequest(
+            page=page.message(),
+            search=search,
+            enabled=self._only == _ENABLED,
+            disabled=self._only == _DISABLED,
+        )
+        reply = await self.desk.aggregator.ask(self.desk.aggregator.inventory.ListClients, request)
         return reply.clients, reply.page
 
+    @work(exclusive=True, group="filters")
+    async def action_filters(self) -> None:
+        """A menu."""
+        choices = [
+            Choice(_ALL, "all clients", "a"),
+            Choice(_ENABLED, "enabled ones", "e"),
+            Choice(_DISABLED, "disabled ones", "d"),
+        ]
+        found = await self.app.push_screen_wait(ChooseDialog("Show", choices, at=self._only))
+        if found is not None:
+            self._restrict(found)
 
-class ClientScreen(ListScreen):
-    """One client and its buckets; a row opens the bucket."""
-
-    NOUNS = frozenset({"client", "bucket", "reading", "projection"})
-    MAIN = "clients"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("a", "assets", "Assets")]
-
-    def __init__(self, desk: Desk, client_id: int, name: str, bucket_id: int = 0) -> None:
-        super().__init__(desk)
-        self._client_id = client_id
-        self._client_name = name
-        self._bucket_id = bucket_id
-
-    def above(self) -> ComposeResult:
-        """The client itself."""
-        yield Crumbs("Clients", self._client_name)
-        yield Facts()
-
-    def make_list(self) -> ListTable[Any]:
-        """Its buckets."""
-        listing: Listing[Bucket] = Listing(
-            noun="buckets",
-            columns=BUCKET_COLUMNS,
-            fetch=self._fetch,
-            key=lambda bucket: bucket.id,
-            opens=OpenBucket,
-            empty="No buckets: nothing of this client is billed.\n\nullage buckets create NAME makes one",
+    def _restrict(self, only: str) -> None:
+        self._only = only
+        empty = (
+            "No clients yet.\n\nn makes the first one"
+            if only == _ALL
+            else f"No client is {only}.\n\nesc shows all"
         )
-        table = ListTable(listing, heading="Buckets", clock=self.desk.clock)
-        if self._bucket_id:
-            table.want(self._bucket_id)
-        return table
+        self.table.listing = replace(self.table.listing, empty=empty)
+        self.table.restart()
 
-    async def _fetch(self, page: Page, search: str) -> tuple[Sequence[Bucket], types_pb2.PageInfo]:
-        reply = await self.desk.aggregator.buckets(page, client_id=self._client_id, search=search)
-        return reply.buckets, reply.page
-
-    def ask(self) -> None:
-        """For the client and its buckets."""
-        super().ask()
-        self._ask_client()
-
-    @work(exclusive=True, group="client")
-    async def _ask_client(self) -> None:
-        try:
-            client = await self.desk.aggregator.client(self._client_id)
-        except CallFailed as error:
-            self.post_message(LoadFailed(error))
+    def action_up(self) -> None:
+        """First clears the filter, then the restriction, then leaves."""
+        if self.table.clear_filter():
             return
-        self.post_message(Loaded(client))
+        if self._only != _ALL:
+            self._restrict(_ALL)
+        else:
+            super().action_up()
 
-    def on_load_failed(self, message: LoadFailed) -> None:
-        """The list below says it."""
-        message.stop()
+    # Acts.
 
-    def on_loaded(self, message: Loaded[Client]) -> None:
-        """As it is now, its name too."""
-        message.stop()
-        client = message.data
-        period = days(moment(client.period_start), moment(client.period_end), client.time_zone)
-        cycle = f"{client.cycle_count} {client.cycle_unit}, from {clean(client.cycle_anchor, 10)}"
-        self._client_name = client.name
-        self.query_one(Crumbs).show("Clients", client.name)
-        self.query_one(Facts).show_facts(
-            [
-                ("Client", text(client.name, "bold")),
-                ("Projected", Text(money(client.projected_cost, client.currency), "bold")),
-                ("Period", Text(period)),
-                ("Currency", text(f"{client.currency}, days begin in {client.time_zone}")),
-                ("Cycle", Text(cycle)),
-                (
-                    "State",
-                    Text(f"{'enabled' if client.enabled else 'disabled'}, {plural(client.assets, 'asset')}"),
-                ),
-            ]
-        )
+    def _client(self) -> Client | None:
+        chosen = self.chosen()
+        return chosen[0] if chosen else None
 
-    def action_assets(self) -> None:
-        """The client's assets."""
-        self.post_message(OpenAssets(self._client_id, self._client_name))
+    @work(exclusive=True, group="prepare")
+    async def action_new(self) -> None:
+        """A form, filled from the client that was made last."""
+        try:
+            last = await self.desk.aggregator.clients(Page(size=1, sort="id", descending=True))
+        except CallFailed as error:
+            self.say(str(error), failed=True)
+            return
+        self.fill(create_form(self.desk, last.clients[0] if last.clients else None))
+
+    def action_edit(self) -> None:
+        """What it is called, when its periods close, how its time is cut."""
+        client = self._client()
+        if client is None:
+            return
+        if client.erased:
+            self.say("This client is erased: name and contact stay as they are.")
+        else:
+            self.fill(edit_form(self.desk, client))
+
+    def action_set_enabled(self) -> None:
+        """From a local midnight on."""
+        client = self._client()
+        if client is not None:
+            self.fill(set_enabled_form(self.desk, client))
+
+    def action_erase(self) -> None:
+        """Who it is, for good."""
+        client = self._client()
+        if client is None:
+            return
+        if client.erased:
+            self.say("This client is erased already.")
+        else:
+            self.perform(erase(self.desk, client))
+
+    async def action_what_if(self) -> None:
+        """What other terms of all its buckets would have cost."""
+        client = self._client()
+        if client is not None:
+            await open_what_if(self, client_id=client.id, name=client.name)

@@ -247,8 +247,7 @@ class WhatIfScreen(ListScreen):
     ]
     DEFAULT_CSS = """
     WhatIfScreen { #what-if-fields { height: auto; padding: 0 1; }
-                   #what-if-hint { height: auto; max-height: 3; padding: 0 1; color: $foreground 70%; }
-                   .before-after { height: auto; max-height: 8; padding: 0 1; margin-top: 1; } }
+                   #what-if-hint { height: auto; max-height: 3; padding: 0 1; color: $foreground 70%; } }
     """
 
     def __init__(

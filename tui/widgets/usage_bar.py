@@ -21,6 +21,8 @@ _ZERO = Decimal(0)
 class UsageBar(Static):
     """Usage of the open period: used, projected, and a mark where the commit is; below it the figures in words."""
 
+    DEFAULT_CSS = "UsageBar { height: 2; padding: 0 1; }"
+
     def __init__(self) -> None:
         super().__init__(markup=False, classes="usage-bar")
         self._bucket: inventory_pb2.Bucket | None = None
@@ -91,6 +93,8 @@ class PeriodMoney:
 class PeriodBars(Static):
     """Overage and buffer of the last periods, oldest first, a character each, with the largest in words."""
 
+    DEFAULT_CSS = "PeriodBars { height: 2; padding: 0 1; }"
+
     def __init__(self) -> None:
         super().__init__(markup=False, classes="period-bars")
         self._periods: Sequence[PeriodMoney] = ()
@@ -141,6 +145,8 @@ class BeforeAfter:
 
 class BeforeAfterBars(Static):
     """Two bars to one scale for each currency, and the difference in words."""
+
+    DEFAULT_CSS = "BeforeAfterBars { height: auto; max-height: 8; padding: 0 1; margin-top: 1; }"
 
     def __init__(self) -> None:
         super().__init__(markup=False, classes="before-after")
