@@ -213,8 +213,7 @@ class PickField(FieldInput):
         self._typing = self.set_timer(TYPING_SECONDS, self._look)
 
     def on_descendant_focus(self) -> None:
-        """The first hits are there before anything is typed."""
-        super().on_descendant_focus()
+        """The first hits are there before anything is typed; the hint is the base class's."""
         if not self._value:
             self._look()
 
