@@ -219,6 +219,9 @@ class PickField(FieldInput):
 
     @work(exclusive=True)
     async def _look(self) -> None:
+        await self._find()
+
+    async def _find(self) -> None:
         wanted = self.query_one(Input).value.strip()
         assert self.field.search is not None  # noqa: S101 - made for fields with one
         try:
@@ -228,6 +231,13 @@ class PickField(FieldInput):
             return
         self._hits, self._at, self._asked = hits, 0, wanted
         self._draw()
+
+    async def settle(self) -> None:
+        """Takes what the text finds, also when it was typed quicker than it was looked for."""
+        wanted = self.query_one(Input).value.strip()
+        if wanted and not self._value and wanted != self._asked:
+            await self._find()
+        self.take()
 
     def _show_line(self, line: str) -> None:
         hits = self.query_one(".field-hits", Static)
@@ -267,7 +277,11 @@ class PickField(FieldInput):
     @on(Input.Submitted)
     def _next(self, event: Input.Submitted) -> None:
         event.stop()
-        self.take()
+        self._go_on()
+
+    @work(exclusive=True)
+    async def _go_on(self) -> None:
+        await self.settle()
         self.post_message(Next())
 
     def on_descendant_blur(self) -> None:

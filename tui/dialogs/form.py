@@ -128,7 +128,7 @@ class FormDialog(ModalScreen[Filled | None]):
     @work(exclusive=True)
     async def _submit(self) -> None:
         for one in self.query(PickField):
-            one.take()
+            await one.settle()
         values = self.values()
         for field in self._form.fields:
             if field.required and not values[field.name]:
