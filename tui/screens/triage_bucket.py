@@ -1,0 +1,240 @@
+"""A new bucket for what nobody bills: with the terms of the unit type's template, or of the bucket that is most like it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import click
+
+from tui.cli.values import (
+    FILTER_HELP,
+    filter_words,
+    parse_aggregation,
+    parse_amount,
+    parse_day,
+    parse_filter,
+)
+from tui.client import PAGE_ROWS_MAX, Page
+from tui.desk import Desk
+from tui.dialogs.act import Act, Trial
+from tui.dialogs.choose import Choice
+from tui.dialogs.fields import Field
+from tui.dialogs.form import Form, FormError, Values
+from tui.failures import sentence
+from tui.format import clean, day, decimal, moment, number
+from tui.screens.asset_pattern import common_pattern
+from tui.screens.asset_search import Clients
+from tui.screens.triage import Asset, Suggestion
+from ullage.v1 import agreements_pb2, inventory_pb2, types_pb2, unit_types_pb2
+from ullage.wire import from_decimal
+
+Bucket = inventory_pb2.Bucket
+Terms = agreements_pb2.Terms
+Read = TypeVar("Read")
+# A bucket's preview looks at everything that its filters match.
+ACT_SECONDS_MAX = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """What a bucket is needed for. ``client_id`` 0: it is not known whose. ``units`` are bound to nothing."""
+
+    client_id: int
+    source_type: str
+    units: Sequence[str]
+    unit_types: dict[str, inventory_pb2.UnitType] = field(default_factory=dict)
+
+
+async def needs(desk: Desk, rows: Sequence[Asset], suggestion: Suggestion | None) -> Needed:
+    """As the first of the rows has it; unit types with a template first. Raises ``CallFailed``."""
+    detail = await desk.aggregator.asset(rows[0].id)
+    request = inventory_pb2.ListUnitTypesRequest()
+    reply = await desk.aggregator.ask(desk.aggregator.inventory.ListUnitTypes, request)
+    unit_types = {one.name: one for one in reply.unit_types}
+    loose = [
+        one.unit_type for one in detail.series if not any(moment(held.to) is None for held in one.bindings)
+    ]
+    source = detail.asset.source_type
+    loose.sort(key=lambda unit: (not _templates(unit_types.get(unit), source), unit))
+    client = detail.asset.client_id or (suggestion.client_id if suggestion is not None else 0)
+    return Needed(client, source, loose, unit_types)
+
+
+def whose(desk: Desk, rows: Sequence[Asset]) -> Form:
+    """For an asset of nobody."""
+    clients = Field(
+        "client_id",
+        "Client",
+        hint="Part of a name; the arrows choose.",
+        search=Clients(desk),
+        required=True,
+    )
+    says = f"{clean(rows[0].name, 60)} is assigned to nobody. Whose bucket shall it be?"
+    return Form("New bucket", (clients,), says=says)
+
+
+def unit_choices(needed: Needed) -> list[Choice]:
+    """A digit each; says for which there is a template."""
+    return [
+        Choice(
+            unit,
+            f"{unit}, has a template"
+            if _templates(needed.unit_types.get(unit), needed.source_type)
+            else f"{unit}",
+            str(place) if place < 10 else "",
+        )
+        for place, unit in enumerate(needed.units, start=1)
+    ]
+
+
+def _templates(unit: inventory_pb2.UnitType | None, source_type: str) -> list[unit_types_pb2.Template]:
+    return [] if unit is None else [one for one in unit.templates if one.source_type == source_type]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Terms and filter to begin with, and where they are from."""
+
+    terms: Terms
+    filtered: types_pb2.Filter
+    source: str
+
+
+async def _draft(desk: Desk, needed: Needed, unit: str, currency: str) -> Draft:
+    """From a template with a price in that currency, else from the most similar bucket, else nearly empty."""
+    for one in _templates(needed.unit_types.get(unit), needed.source_type):
+        for price in one.prices:
+            if price.currency == currency:
+                terms = Terms(
+                    aggregation=one.aggregation,
+                    commit=one.commit,
+                    base_price=price.base_price,
+                    overage_price=price.overage_price,
+                )
+                return Draft(terms, one.filter, f"the template of {unit} for {needed.source_type}")
+    page = Page(PAGE_ROWS_MAX)
+    reply = await desk.aggregator.buckets(page, source_type=needed.source_type, unit_type=unit)
+    # Of the same client before others, never in another currency; then that which bills most series.
+    found = [one for one in reply.buckets if one.currency == currency and one.HasField("terms")]
+    found.sort(key=lambda one: (one.client_id != needed.client_id, -one.series, one.id))
+    if found:
+        near = found[0]
+        words = f"the bucket {clean(near.name, 40)} of {clean(near.client_name, 40)}"
+        return Draft(near.terms, types_pb2.Filter(), words)
+    return Draft(Terms(aggregation="avg"), types_pb2.Filter(), "")
+
+
+async def form(desk: Desk, rows: Sequence[Asset], needed: Needed, unit: str) -> Form:
+    """Filled in as far as that can be known. Raises ``CallFailed``."""
+    client = await desk.aggregator.client(needed.client_id)
+    draft = await _draft(desk, needed, unit, client.currency)
+    symbol = clean(needed.unit_types[unit].symbol, 16) if unit in needed.unit_types else unit
+    starts = day(moment(client.period_start), client.time_zone) if client.HasField("period_start") else ""
+    pattern = common_pattern([row.name for row in rows]) if len(rows) > 1 else ""
+    filtered = filter_words(draft.filtered) or (f"name glob {pattern}" if "*" in pattern else "")
+    terms, currency = draft.terms, clean(client.currency, 3)
+    fields = (
+        Field("name", "Name", f"{needed.source_type} {unit}", "Of the bucket.", required=True),
+        Field(
+            "terms.aggregation",
+            "Aggregation",
+            terms.aggregation,
+            "How a period's slots become one quantity: sum, avg, max, min, sum_of_max, last, count, p95 …",
+            required=True,
+        ),
+        Field("terms.commit", "Commit", _plain(terms.commit) or "0", f"{symbol} a period; 0: none."),
+        Field(
+            "terms.base_price",
+            "Base price",
+            _plain(terms.base_price),
+            f"{currency} for a {symbol} up to the commit.",
+            required=True,
+        ),
+        Field(
+            "terms.overage_price",
+            "Overage price",
+            _plain(terms.overage_price),
+            f"{currency} for a {symbol} above the commit.",
+            required=True,
+        ),
+        Field(
+            "terms.starts_on",
+            "Starts on",
+            starts,
+            "First day in the client's zone. Filled in: that of the period that is open, so that all of it is billed.",
+            required=True,
+        ),
+        Field(
+            "filters", "Filter", filtered, f"{FILTER_HELP} Empty: every {needed.source_type} of the client."
+        ),
+    )
+    begin = (
+        f"Terms as in {draft.source}."
+        if draft.source
+        else "No template and no bucket is like it: say the terms."
+    )
+    return Form(
+        f"New bucket of {clean(client.name, 40)} on {clean(unit, 30)} of {clean(needed.source_type, 30)}",
+        fields,
+        act=lambda values: _create(desk, client, needed.source_type, unit, values, _loose(rows, client)),
+        says=begin,
+        go="Dry run",
+    )
+
+
+def _loose(rows: Sequence[Asset], client: inventory_pb2.Client) -> str:
+    """What is still to be done for assets that are not the client's: a bucket takes the client's own alone."""
+    others = sum(row.client_id != client.id for row in rows)
+    if not others:
+        return ""
+    those = "the asset" if others == 1 else f"the {others:,} assets"
+    return f" It bills the client's own assets: o assigns {those} to {clean(client.name, 40)}."
+
+
+def _plain(amount: str) -> str:
+    value = decimal(amount)
+    return "" if value is None else number(value).replace(",", "")
+
+
+def _read(values: Values, name: str, parse: Callable[[str], Read]) -> Read:
+    try:
+        return parse(values[name])
+    except click.BadParameter as error:
+        raise FormError(name, sentence(error.message)) from None
+
+
+def _create(
+    desk: Desk, client: inventory_pb2.Client, source_type: str, unit: str, values: Values, then: str
+) -> Act:
+    """Raises ``FormError`` for a field that cannot be read."""
+    terms = Terms(
+        starts_on=_read(values, "terms.starts_on", parse_day),
+        aggregation=_read(values, "terms.aggregation", parse_aggregation),
+        commit=from_decimal(_read(values, "terms.commit", lambda written: parse_amount(written or "0"))),
+        base_price=from_decimal(_read(values, "terms.base_price", parse_amount)),
+        overage_price=from_decimal(_read(values, "terms.overage_price", parse_amount)),
+    )
+    filters = [_read(values, "filters", parse_filter)] if values["filters"] else []
+
+    async def call(trial: Trial) -> inventory_pb2.CreateBucketReply:
+        request = inventory_pb2.CreateBucketRequest(
+            client_id=client.id,
+            name=values["name"],
+            source_type=source_type,
+            unit_type=unit,
+            filters=filters,
+            terms=terms,
+            dry_run=trial.dry_run,
+            confirmed_assets=trial.confirmed,
+        )
+        aggregator = desk.aggregator
+        return await aggregator.ask(aggregator.inventory.CreateBucket, request, seconds=ACT_SECONDS_MAX)
+
+    name = clean(values["name"], 60)
+    return Act(
+        title=f"Create the bucket {name} of {clean(client.name, 40)}",
+        call=call,
+        undoable=False,
+        warns=then.strip(),
+        done=lambda reply: f"Bucket {name} is made.{then}",
+    )
