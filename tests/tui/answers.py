@@ -101,4 +101,10 @@ def _sort_key(row: Any, name: str) -> Any:
     value = getattr(row, {"client": "client_name"}.get(name, name))
     if isinstance(value, types_pb2.Money):
         return Decimal(value.amount or 0)
-    return value if isinstance(value, str | int) else (value.seconds, value.nanos)
+    if isinstance(value, str):
+        try:
+            return (1, Decimal(value), "")
+        except ArithmeticError:
+            # Figures that are not known come first, as at the aggregator.
+            return (2 if value else 0, Decimal(0), value)
+    return value if isinstance(value, int) else (value.seconds, value.nanos)

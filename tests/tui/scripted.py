@@ -303,7 +303,13 @@ class Scripted:
         self, request: billing_pb2.ListProjectionsRequest, context: Any
     ) -> billing_pb2.ListProjectionsReply:
         await self.enter(request, context)
-        found = [one for one in self.script.projections if request.client_id in {0, one.client_id}]
+        found = [
+            one
+            for one in self.script.projections
+            if request.client_id in {0, one.client_id}
+            and has(request.search, one.client_name, one.bucket_name)
+            and (not request.over or float(one.percent_of_commit or 0) > 100)
+        ]
         rows, info = await paged(found, request.page, context)
         return billing_pb2.ListProjectionsReply(projections=rows, page=info)
 
