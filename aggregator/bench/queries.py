@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import sql
@@ -23,12 +24,14 @@ from aggregator.bench.machine import machine, versions
 from aggregator.bench.site import site
 from aggregator.domain.match import Condition, Filter, Operator
 from aggregator.errors import Conflict
-from aggregator.store import assets, buckets, clients, insight
+from aggregator.store import assets, buckets, clients, insight, periods, readings
 from aggregator.store.assets import AssetFilter
 from aggregator.store.buckets import BucketFilter
 from aggregator.store.clients import ClientFilter
 from aggregator.store.database import Database, execute, fetch_one
 from aggregator.store.paging import Paging, Position
+from aggregator.store.periods import PeriodFilter
+from aggregator.store.readings import ProjectionFilter, ReadingFilter
 from aggregator.store.snapshot import Snapshot, snapshot
 from aggregator.store.unbound import price_stale
 
@@ -117,7 +120,7 @@ async def _run(dsn: str, size: Size, scale: int) -> dict[str, Any]:
         assert counts is not None and some is not None  # noqa: S101 PT018 - selects without from have a row
         filled = time.perf_counter() - began
         times: dict[str, float] = {}
-        for name, call in {**_reads(db, some), **_acts(_World(db, some, now))}.items():
+        for name, call in {**_reads(db, some), **_bills(db), **_acts(_World(db, some, now))}.items():
             repeats = 1 if name == "rebind everything" else size.repeats
             times[name] = await _p95(call, repeats)
     finally:
@@ -157,13 +160,7 @@ async def _fill(db: Database, *, assets: int) -> None:
 
 
 def _reads(db: Database, some: _Some) -> dict[str, Call]:
-    def look(read: Callable[[Snapshot], Awaitable[object]]) -> Call:
-        async def call() -> None:
-            async with snapshot(db) as seen:
-                await read(seen)
-
-        return call
-
+    look = partial(_look, db)
     calls: dict[str, Call] = {}
     for sort in assets.SORTS:
         for descending in (False, True):
@@ -209,8 +206,43 @@ def _reads(db: Database, some: _Some) -> dict[str, Call]:
     calls["dashboard, money"] = look(lambda seen: insight.expected(seen, since=seen.now))
     calls["dashboard, new overages"] = look(insight.new_overages)
     calls["one asset"] = look(lambda seen: assets.get_asset(seen, some.asset))
-    calls["suggestions for 50"] = look(lambda seen: suggest(seen.conn, some.fresh))
+    for count in (50, 200):
+        calls[f"suggestions for {count}"] = look(
+            lambda seen, count=count: suggest(seen.conn, some.fresh[:count])  # type: ignore[misc]
+        )
     return calls
+
+
+def _bills(db: Database) -> dict[str, Call]:
+    look = partial(_look, db)
+    month = datetime.now(UTC).date().replace(day=1)
+    dear, worst, largest = (
+        Paging(sort=sort, descending=True, size=ROWS) for sort in ("cost", "percent_of_commit", "total")
+    )
+    return {
+        "readings of a month by cost": look(
+            lambda seen: readings.list_readings(seen, dear, ReadingFilter(month=month))
+        ),
+        "readings, search": look(
+            lambda seen: readings.list_readings(seen, dear, ReadingFilter(search="17/"))
+        ),
+        "periods of a month by total": look(
+            lambda seen: periods.list_periods(seen, largest, PeriodFilter(month=month))
+        ),
+        "projections, over": look(
+            lambda seen: readings.list_projections(seen, worst, ProjectionFilter(over=True))
+        ),
+    }
+
+
+def _look(db: Database, read: Callable[[Snapshot], Awaitable[object]]) -> Call:
+    """The read in a snapshot of its own."""
+
+    async def call() -> None:
+        async with snapshot(db) as seen:
+            await read(seen)
+
+    return call
 
 
 def _acts(world: _World) -> dict[str, Call]:

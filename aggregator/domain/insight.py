@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from heapq import nsmallest
 
 from aggregator.domain.period import reporting_month
 from aggregator.domain.quantity import Unit, ratio
@@ -111,15 +112,16 @@ def top_clients(expected: Sequence[ExpectedCost], *, limit: int = TOP_CLIENTS_MA
     sums: defaultdict[tuple[int, str, str], Decimal] = defaultdict(Decimal)
     for cost in expected:
         sums[cost.client_id, cost.client_name, cost.currency] += cost.cost
-    clients = [
+
+    def place(client_id: int, currency: str, cost: Decimal) -> tuple[Decimal, Decimal, int]:
+        # By the exact share, not by the rounded one; a currency without revenue comes last.
+        return (-cost / whole[currency] if whole[currency] else Decimal(1), -cost, client_id)
+
+    largest = nsmallest(limit, sums.items(), key=lambda one: place(one[0][0], one[0][2], one[1]))
+    return [
         TopClient(client_id, name, currency, cost, percent(cost, of=whole[currency]))
-        for (client_id, name, currency), cost in sums.items()
+        for (client_id, name, currency), cost in largest
     ]
-    # By the exact share, not by the rounded one; a currency without revenue comes last.
-    clients.sort(
-        key=lambda c: (-c.cost / whole[c.currency] if whole[c.currency] else 1, -c.cost, c.client_id)
-    )
-    return clients[:limit]
 
 
 def revenue(billed: Iterable[BilledCost], *, now: datetime) -> list[MonthRevenue]:

@@ -185,10 +185,10 @@ select (select count(*) from asset) as assets, (select count(*) from series) as 
        (select count(*) from client) as clients, (select count(*) from unbound_candidate) as candidates
 
 -- name: world_any
--- An asset of somebody, a bucket of its client with a filter to try, and fifty assets that are nobody's.
+-- An asset of somebody, a bucket of its client with a filter to try, and two hundred assets that are nobody's.
 select (select min(asset_id) from assignment) as asset,
        (select bucket_id from binding order by id limit 1) as bucket,
-       array(select a.id from asset a where a.acknowledged_at is null order by a.id desc limit 50) as fresh
+       array(select a.id from asset a where a.acknowledged_at is null order by a.id desc limit 200) as fresh
 
 -- name: world_flag_one
 update asset set rebind = true where id = %(asset)s
