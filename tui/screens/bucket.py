@@ -50,7 +50,7 @@ class BucketScreen(BucketActs, CyclingScreen):
         Binding("v", "view", "View"),
         Binding("X", "delete_terms", "Delete terms", show=False),
     ]
-    DEFAULT_CSS = """
+    CSS = """
     BucketScreen {
         .facts { margin-bottom: 0; }
         #bucket-filters { height: auto; max-height: 3; padding: 0 1; }
@@ -158,7 +158,7 @@ class BucketScreen(BucketActs, CyclingScreen):
                 ("Base", Text(f"{self._price(terms.base_price)} a {each}")),
                 ("Overage", Text(f"{self._price(terms.overage_price)} a {each}")),
                 ("State", Text(", ".join(states))),
-                ("Terms", text(f"since {terms.starts_on}, {plural(len(bucket.all_terms), 'set')} in all")),
+                ("Terms", text(f"since {terms.starts_on} ({plural(len(bucket.all_terms), 'set')})")),
                 ("So far", Text(f"{money(bucket.current_cost, bucket.currency)} ({as_of})")),
                 ("Projected", Text(money(bucket.projected_cost, bucket.currency), "bold")),
             ]

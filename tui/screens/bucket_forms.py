@@ -93,7 +93,7 @@ def bucket_form(
 
     return Form(
         title="New bucket",
-        says="ctrl+s shows what it would take and what that means for money; nothing is made before that is agreed.",
+        says="ctrl+s shows what it would take and cost before it is made.",
         fields=fields,
         act=act,
     )

@@ -175,7 +175,7 @@ def terms_form(
 
     return Form(
         title=f"{'Change the' if starts_on else 'New'} terms of {name}",
-        says=f"For {clean(client.name, 60)}. What was finalised stays as it is. ctrl+s shows what it would do.",
+        says=f"For {clean(client.name, 40)}. ctrl+s shows what it would do.",
         fields=fields,
         act=act,
     )

@@ -81,9 +81,8 @@ class ClientScreen(BucketActs, CyclingScreen):
     NOUNS = frozenset({"client", "bucket", "reading", "projection"})
     MAIN = "clients"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("v", "view", "View")]
-    DEFAULT_CSS = """
-    ClientScreen { .facts { margin-bottom: 0; }
-                   #coming { height: auto; max-height: 3; padding: 0 1; margin-bottom: 1; } }
+    CSS = """
+    ClientScreen { #coming { height: auto; max-height: 3; padding: 0 1; margin: -1 0 1 0; } }
     """
 
     def __init__(self, desk: Desk, client_id: int, name: str, bucket_id: int = 0) -> None:
@@ -96,7 +95,9 @@ class ClientScreen(BucketActs, CyclingScreen):
         """The client itself."""
         yield Crumbs("Clients", self._client_name)
         yield Facts()
-        yield Static(id="coming", markup=False)
+        coming = Static(id="coming", markup=False)
+        coming.display = False
+        yield coming
 
     def make_lists(self) -> Sequence[ListTable[Any]]:
         """Buckets, assets, periods."""
@@ -214,7 +215,9 @@ class ClientScreen(BucketActs, CyclingScreen):
                 ("Contact", text(client.contact or NONE)),
             ]
         )
-        self.query_one("#coming", Static).update(Text("\n").join(map(coming_words, client.coming)))
+        coming = self.query_one("#coming", Static)
+        coming.display = bool(client.coming)
+        coming.update(Text("\n").join(map(coming_words, client.coming)))
 
     # Acts: those on buckets are for the rows of the first list.
 

@@ -12,8 +12,8 @@ from tui.failures import sentence
 from ullage.v1 import types_pb2
 
 FILTER_HINT = (
-    'FIELD OPERATOR PATTERN [and …] [or …], such as "name glob web-* and label:env equals prod". Fields: external_id, name, '
-    "address, agent, site, label:KEY. Operators: equals, glob, regex, cidr. Empty: every asset of the client of that type."
+    "Such as: name glob web-* and label:env equals prod. Fields: external_id, name, address, agent, site, label:KEY; "
+    "operators: equals, glob, regex, cidr; joined by and, alternatives by or. Empty: every asset of that type."
 )
 # Conditions are three words and what joins them to the next.
 _GROUP_WORDS = 4

@@ -234,6 +234,25 @@ BY_BUCKET: Sequence[Column[Line]] = (
 )
 
 
+class FigureInput(Input):
+    """Takes figures, never letters: the one key that acts on them goes to the screen."""
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """All that can be typed but ``T``."""
+        return character != "T" and super().check_consume_key(key, character)
+
+
+class FigureField(TextField):
+    """A figure, or a change in per cent."""
+
+    def compose(self) -> ComposeResult:
+        """One line."""
+        yield self.label()
+        yield FigureInput(
+            self.field.value, compact=True, max_length=40, classes="field-input", select_on_focus=False
+        )
+
+
 class WhatIfScreen(ListScreen):
     """Figures above, what they would have meant below. Follows no news: only what is asked is worked out."""
 
@@ -280,11 +299,11 @@ class WhatIfScreen(ListScreen):
         usual = 12 if self._bucket_id or self._client_id else 1
         yield Crumbs("What-if", self._about)
         with Vertical(id="what-if-fields"):
-            yield TextField(Field("commit", "Commit", given.get("commit", ""), either))
-            yield TextField(Field("base", "Base price", given.get("base", ""), either))
-            yield TextField(Field("overage", "Overage price", given.get("overage", ""), either))
+            yield FigureField(Field("commit", "Commit", given.get("commit", ""), either))
+            yield FigureField(Field("base", "Base price", given.get("base", ""), either))
+            yield FigureField(Field("overage", "Overage price", given.get("overage", ""), either))
             hint = f"How many of the last readings of each bucket, 1 to {READINGS_MAX}. Empty: {usual}."
-            yield TextField(Field("readings", "Last readings", given.get("readings", ""), hint))
+            yield FigureField(Field("readings", "Last readings", given.get("readings", ""), hint))
         yield Static(id="what-if-hint", markup=False)
         yield BeforeAfterBars()
 
@@ -332,7 +351,8 @@ class WhatIfScreen(ListScreen):
         )
         self._empty(NO_READINGS)
         bars.show_sums(sums_of(reply))
-        self._hint(" ".join(sentence(note) for note in reply.notes))
+        if reply.notes:
+            self._hint(" ".join(sentence(note) for note in reply.notes))
         lines = lines_of(reply.rows, by_reading=bool(self._bucket_id))
         return local_page(lines, page, search, "bucket_name", "client_name")
 
