@@ -112,7 +112,7 @@ async def _run(dsn: str, size: Size, scale: int) -> dict[str, Any]:
     db = await Database.open(dsn)
     try:
         began = time.perf_counter()
-        await _fill(db, assets=size.assets * scale)
+        await fill(db, assets=size.assets * scale)
         async with snapshot(db) as seen:
             counts = await fetch_one(seen.conn, Counts, _Q["world_counts"])
             some = await fetch_one(seen.conn, _Some, _Q["world_any"])
@@ -128,7 +128,8 @@ async def _run(dsn: str, size: Size, scale: int) -> dict[str, Any]:
     return {**asdict(counts), "fill_seconds": round(filled, 1), "p95_ms": times}
 
 
-async def _fill(db: Database, *, assets: int) -> None:
+async def fill(db: Database, *, assets: int) -> None:
+    """The world with so many assets in a migrated database that is empty: clients, agents, agreements, usage and figures."""
     owners = max(2, assets // _ASSETS_OF_A_CLIENT)
     params = {"assets": assets, "clients": owners, "agents": max(2, assets // 20), "buckets": owners * 20}
     async with db.transaction() as conn:

@@ -61,10 +61,11 @@ control_totals_seconds = 86400
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """An aggregator process and where it listens for agents."""
+    """An aggregator process and where it listens, for agents and for people."""
 
     pid: int
     address: str
+    people: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,9 @@ class Site:
                 self._aggregator("serve"), stderr=handle, stdout=handle, cwd=self.folder, env=_environment()
             )
         try:
-            address = _address(process, log)
+            ready = _ready(process, log)
             self._wait_for_jobs()
-            yield Serving(process.pid, address)
+            yield Serving(process.pid, ready["agents"], ready["people"])
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -121,6 +122,13 @@ class Site:
                 if time.monotonic() > until:
                     raise Unavailable(f"the aggregator's jobs did not end within {READY_SECONDS_MAX:g} s")
                 time.sleep(0.1)
+
+    def bootstrap_key(self) -> Path:
+        """A file with the first API key, an admin's."""
+        file = self.folder / "key"
+        words = self._aggregator("keys", "bootstrap", "--name", "bench", "--out", str(file))
+        subprocess.run(words, cwd=self.folder, env=_environment(), capture_output=True, check=True)
+        return file
 
     def roll_up(self) -> dict[str, Any]:
         """`ullage-aggregator jobs run rollup`: its report."""
@@ -213,14 +221,15 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.upper().startswith("ULLAGE_")}
 
 
-def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+def _ready(process: subprocess.Popen[bytes], log: Path) -> dict[str, str]:
+    """What it says when it listens."""
     until = time.monotonic() + READY_SECONDS_MAX
     while time.monotonic() < until and process.poll() is None:
         for line in log.read_text("utf-8", errors="replace").splitlines():
             with contextlib.suppress(ValueError):
                 event = json.loads(line)
                 if event.get("event") == "ready":
-                    return str(event["agents"])
+                    return {name: str(event[name]) for name in ("agents", "people")}
         time.sleep(0.05)
     said = log.read_text("utf-8", errors="replace")[-1000:]
     raise Unavailable(f"the aggregator did not become ready within {READY_SECONDS_MAX:g} s:\n{said}")
