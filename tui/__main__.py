@@ -123,6 +123,10 @@ def _open_screens(given: Given, *, mouse: bool) -> int:
         # An aggregator that is still listened to would hold up the end: gRPC waits for calls at exit.
         async with Aggregator(settings) as aggregator:
             app = UllageApp(aggregator, settings=settings)
+            if settings.slow_link:
+                from tui.slow_driver import SlowDriver
+
+                app.driver_class = SlowDriver
             app.bind("ctrl+z", "suspend_process", description="Suspend", show=False)
             # The first that the program does once it has its terminal.
             app.call_later(mind_stops, partial(app.refresh, layout=True))
