@@ -62,7 +62,11 @@ def _answering(
         said = scripted.script.answers.get(name)
         if said is None and name in FROM_SCRIPT:
             return FROM_SCRIPT[name](scripted.script)
-        return empty() if said is None else said if isinstance(said, Message) else said(request)
+        if said is None:
+            return empty()
+        reply = said if isinstance(said, Message) else said(request)
+        # Those that take their time are coroutines.
+        return reply if isinstance(reply, Message) else await reply
 
     return answer
 

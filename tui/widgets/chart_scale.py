@@ -4,7 +4,7 @@ Charts are text: block characters and figures that mean the same without colour,
 """
 
 from collections.abc import Sequence
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -35,13 +35,14 @@ def short(value: Decimal) -> str:
     """``12.5k``: three digits and the size, for axes; the exact figure stands elsewhere."""
     if not value:
         return "0"
-    size = value.adjusted()
-    if not _EXPONENT_MIN <= size < _EXPONENT_MAX:
+    if not _EXPONENT_MIN <= value.adjusted() < _EXPONENT_MAX:
         return f"{value:.0e}"
+    # 999.9 is 1,000 in three digits.
+    value = value.quantize(Decimal(1).scaleb(value.adjusted() - _DIGITS_SHOWN + 1), ROUND_HALF_UP)
+    size = value.adjusted()
     power, name = next(((power, name) for power, name in _LARGE if size >= power), (0, ""))
     scaled = value.scaleb(-power)
-    places = max(_DIGITS_SHOWN - 1 - scaled.adjusted(), 0)
-    written = f"{scaled:.{places}f}"
+    written = f"{scaled:.{max(_DIGITS_SHOWN - 1 - scaled.adjusted(), 0)}f}"
     return f"{written.rstrip('0').rstrip('.') if '.' in written else written}{name}"
 
 
