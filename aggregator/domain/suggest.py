@@ -6,6 +6,7 @@ such as `web-1`, which everybody has, decides nothing. No suggestion rather than
 kept; what a trait is, is said by the database (migration 0013).
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ _WORDS = {
     "agent": "same agent",
     "network": "same network",
 }
+# Where numbers are folded to `#`: a whole part of a name with two numbers apart, or with one and hexadecimal digits after it.
+_ID_IN_NAME = re.compile(
+    r"(?<![^\W_])(?<!#)(?:[^\W\d_]*#[^\W\d_]+#[^\W_#]*(?:#[^\W_#]*)*|#[a-f]+)(?![^\W_]|#)"
+)
 _PERCENT = 100
 _MILLION = 1_000_000
 
@@ -139,8 +144,13 @@ def buckets_like(subject: Subject, found: Likeness, bound: Mapping[int, Mapping[
 
 
 def pattern_of(subject: Subject) -> str:
-    """The pattern of its name, by which suggestions are accepted many at a time; its own id where it has none."""
-    return next((trait.value for trait in subject.traits if trait.kind == "pattern"), f"#{subject.id}")
+    """The pattern of its name, by which suggestions are accepted many at a time; its own id where it has none.
+
+    Parts of a name that are no word but an id (``7f9c4d``, ``x2x4q``, each part of a UUID) say nothing of what it is, as its
+    numbers do.
+    """
+    pattern = next((trait.value for trait in subject.traits if trait.kind == "pattern"), "")
+    return _ID_IN_NAME.sub("#", pattern) or f"#{subject.id}"
 
 
 def reason(found: Likeness, *, names: Sequence[str], client_name: str) -> str:

@@ -1,8 +1,11 @@
 """Suggestions: what speaks for a client, and what decides nothing."""
 
+import re
 from collections.abc import Mapping, Sequence
 
-from aggregator.domain.suggest import Subject, Trait, buckets_like, likeness, reason
+import pytest
+
+from aggregator.domain.suggest import Subject, Trait, buckets_like, likeness, pattern_of, reason
 
 ACME, BETA = 1, 2
 PATTERN, STEM = Trait("pattern", "vm acme-web-#"), Trait("stem", "vm acme")
@@ -82,3 +85,43 @@ def test_the_reason_is_told_in_words() -> None:
     assert found is not None
     text = reason(found, names=["web-01", "web-02"], client_name="acme")
     assert text == "like web-01, web-02 and 18 others of acme: same name pattern, same agent"
+
+
+def grouped(name: str) -> str:
+    """The pattern of an asset of that name, whose numbers the database has folded."""
+    return pattern_of(subject(Trait("pattern", "vm " + re.sub("[0-9]+", "#", name.lower()))))
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern"),
+    [
+        (("web-01", "web-117"), "vm web-#"),
+        (("web01.c12", "web02.c7"), "vm web#.c#"),
+        (("api-7d9f8b6c5-x2x4q", "api-6b8c9d7f4-k9z3m"), "vm api-#-#"),
+        (("3f2504e0-4f89-41d3-9a0c-0305e82c3301", "16fd2706-8baf-433b-82eb-8c7fada847da"), "vm #-#-#-#-#"),
+        (("rack_10a", "rack_9b"), "vm rack_#"),
+        (("db", "DB"), "vm db"),
+    ],
+)
+def test_names_that_differ_in_numbers_and_ids_alone_are_of_one_group(
+    names: Sequence[str], pattern: str
+) -> None:
+    assert [grouped(name) for name in names] == [pattern] * 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("web-1", "db-1"),
+        ("acme-web-1", "beta-web-1"),
+        ("4th-floor", "4c"),
+        ("web1", "cache1"),
+        ("cafe1", "face1"),
+    ],
+)
+def test_names_that_differ_in_words_are_of_two_groups(one: str, other: str) -> None:
+    assert grouped(one) != grouped(other)
+
+
+def test_an_asset_without_a_name_is_a_group_of_its_own() -> None:
+    assert pattern_of(subject(AGENT)) == "#99"
