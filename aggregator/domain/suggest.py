@@ -26,7 +26,7 @@ _WORDS = {
     "agent": "same agent",
     "network": "same network",
 }
-# Where numbers are folded to `#`: a whole part of a name with two numbers apart, or with one and hexadecimal digits after it.
+# Where numbers are folded to `#`: a whole part of a name with two numbers apart, or with one and then hexadecimal digits.
 _ID_IN_NAME = re.compile(
     r"(?<![^\W_])(?<!#)(?:[^\W\d_]*#[^\W\d_]+#[^\W_#]*(?:#[^\W_#]*)*|#[a-f]+)(?![^\W_]|#)"
 )
