@@ -7,6 +7,7 @@ import asyncio
 import gc
 import os
 import sys
+from collections.abc import MutableMapping
 from functools import partial
 
 import click
@@ -14,7 +15,6 @@ import click
 from tui.cli.check import examine
 from tui.cli.profiles import complete_profile
 from tui.cli.session import EXIT_INTERRUPTED, EXIT_USAGE, Failure, has_terminal, say
-from tui.cli.tree import COMMANDS
 from tui.ends import ending, mind_stops
 from tui.settings import Given, SettingsError, load
 from tui.terminal import (
@@ -52,7 +52,26 @@ Data goes to stdout, words to stderr. Exit codes: 0 ok, 1 refused or failed, 2 u
 """
 
 
-@click.group(invoke_without_command=True, epilog=_EPILOG, context_settings={"max_content_width": 110})
+class _Nouns(click.Group):
+    """Its commands are imported when one is asked for: the screens need none, and start sooner."""
+
+    @property
+    def commands(self) -> MutableMapping[str, click.Command]:
+        """All of them by name."""
+        if not self._nouns:
+            from tui.cli.tree import COMMANDS
+
+            self._nouns.update({command.name: command for command in COMMANDS if command.name})
+        return self._nouns
+
+    @commands.setter
+    def commands(self, given: MutableMapping[str, click.Command]) -> None:
+        self._nouns = given
+
+
+@click.group(
+    cls=_Nouns, invoke_without_command=True, epilog=_EPILOG, context_settings={"max_content_width": 110}
+)
 @click.option("--address", metavar="HOST:PORT", help="The aggregator's listener for people.")
 @click.option("--ca", metavar="FILE", help="Certificate of the authority to trust (ca.crt).")
 @click.option("--key-file", metavar="FILE", help="File with your API key. The key itself is never an option.")
@@ -95,10 +114,6 @@ def cli(
     context.obj = given
     if context.invoked_subcommand is None:
         sys.exit(_open_screens(given, mouse=not no_mouse))
-
-
-for command in COMMANDS:
-    cli.add_command(command)
 
 
 def _open_screens(given: Given, *, mouse: bool) -> int:
