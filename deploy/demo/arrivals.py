@@ -168,6 +168,7 @@ def add_arrivals(builder: Builder) -> None:
         _add(builder, name, "tokyo", span=(days - 70 + number, FOREVER), probably=NOBODY)
     _add_found(builder)
     _add_new_image(builder)
+    _add_seen_twice(builder)
 
 
 def _add_group(builder: Builder, group: _Group) -> None:
@@ -239,6 +240,25 @@ def _add_new_image(builder: Builder) -> None:
     )
     builder.add(hypervisor(site, first), site, old)
     builder.add(hypervisor(site, first), site, replace(twin, shapes=_same_size(old.shapes, twin.shapes)))
+
+
+def _add_seen_twice(builder: Builder) -> None:
+    """A VM of Alder with an agent inside: its hypervisor meters it, and it meters itself."""
+    site, identity, name = "frankfurt", builder.next_identity(), "alder-erp-1"
+    span = (builder.days - 65, FOREVER)
+    vm = builder.vm(
+        name=name,
+        client="Alder Logistics",
+        identity=identity,
+        address=address(site, 1, identity),
+        labels=(("role", "erp"), ("owner", "alder")),
+        span=span,
+        vcpus=(4,),
+    )
+    builder.add(hypervisor(site, identity), site, vm)
+    host = builder.machine(name, "machine-erp-1", client=vm.client, cores=4)
+    labels = (("smbios_uuid", vm.external_id),)
+    builder.add(name, site, replace(host, labels=labels, born=span[0], address=vm.address))
 
 
 def _same_size(old: tuple[Shape, ...], new: tuple[Shape, ...]) -> tuple[Shape, ...]:

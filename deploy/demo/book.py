@@ -24,6 +24,7 @@ async def open_book(office: Office, world: World, *, first_day: date, this_agent
                 cycle_unit=plan.cycle_unit,
                 cycle_count=plan.cycle_count,
                 cycle_anchor=anchor.isoformat(),
+                contact=f"accounts@{plan.prefix}.example" if plan.prefix else "",
             ),
         )
         condition = (

@@ -1,6 +1,6 @@
 """Draws single things of the demo's world: machines with plausible sizes, lives and usage."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -109,46 +109,34 @@ class Builder:
         """
         name = f"{prefix}-metal-{number:02d}"
         cores = int(self.rng.choice([16, 32, 48]))
-        gpu = (
-            ()
-            if gpu_since is None
-            else (
-                Shape(
-                    unit_type=UNKNOWN_UNIT,
-                    amount=True,
-                    mean=0.2 * CORE_HOUR,
-                    swing=0.5,
-                    noise=0.2,
-                    born=gpu_since,
-                ),
-            )
-        )
-        self.add(
-            name,
-            site,
-            Thing(
-                source_type="host",
-                external_id=f"machine-{prefix}-{number}",
-                name=name,
-                client=client,
-                shapes=(
-                    Shape(
-                        unit_type="cpu",
-                        amount=True,
-                        mean=cores * 0.3 * CORE_HOUR,
-                        growth=0.15,
-                        swing=0.6,
-                        noise=0.15,
-                    ),
-                    Shape(unit_type="ram", amount=False, mean=cores * 4 * GIB),
-                    *gpu,
-                ),
-            ),
-        )
+        machine = self.machine(name, f"machine-{prefix}-{number}", client=client, cores=cores)
+        if gpu_since is not None:
+            machine = replace(machine, shapes=(*machine.shapes, _gpu(gpu_since)))
+        self.add(name, site, machine)
         for mount in ("srv", "data"):
             self._volume(
                 name, site, prefix=prefix, number=number, mount=mount, client=client, born=volumes_since
             )
+
+    def machine(self, name: str, external_id: str, *, client: str, cores: int) -> Thing:
+        """As its own agent meters it."""
+        return Thing(
+            source_type="host",
+            external_id=external_id,
+            name=name,
+            client=client,
+            shapes=(
+                Shape(
+                    unit_type="cpu",
+                    amount=True,
+                    mean=cores * 0.3 * CORE_HOUR,
+                    growth=0.15,
+                    swing=0.6,
+                    noise=0.15,
+                ),
+                Shape(unit_type="ram", amount=False, mean=cores * 4 * GIB),
+            ),
+        )
 
     def _volume(
         self, host: str, site: str, *, prefix: str, number: int, mount: str, client: str, born: int
@@ -198,3 +186,7 @@ class Builder:
                 ),
             ),
         )
+
+
+def _gpu(born: int) -> Shape:
+    return Shape(unit_type=UNKNOWN_UNIT, amount=True, mean=0.2 * CORE_HOUR, swing=0.5, noise=0.2, born=born)

@@ -16,6 +16,7 @@ from ullage.v1 import (
     agents_pb2,
     agreements_pb2,
     asset_acts_pb2,
+    audit_pb2,
     closing_pb2,
     inventory_pb2,
     keys_pb2,
@@ -36,7 +37,7 @@ _DISABLED_KEY = "old reports"
 # It has a certificate and may not send.
 HELD_AGENT, HELD_SITE = "hv-lisbon-1", "lisbon"
 _KEPT_OUT = "packer-*"
-_DISREGARDED = LABS[:2]
+_DISREGARDED, _KEPT = LABS[:2], LABS[2]
 _TOKEN_SECONDS = 86_400
 _RAISE = Decimal("1.25")
 
@@ -95,7 +96,12 @@ async def see_to_assets(office: Office, world: World, *, days: int) -> None:
         for asset in await office.all_assets(unacknowledged=True)
         if (thing := things.get((asset.source_type, asset.external_id))) is not None and not thing.found_from
     ]
-    seen = [asset.id for asset, thing in assets if thing.client and asset.client_id]
+    await _see_to_labs(office, {asset.name: asset.id for asset, _ in assets if asset.name in LABS})
+    seen = [
+        asset.id
+        for asset, thing in assets
+        if asset.client_id or (not thing.client and asset.name not in _DISREGARDED)
+    ]
     if seen:
         await office.ask(
             office.inventory.AcknowledgeAssets, asset_acts_pb2.AcknowledgeAssetsRequest(asset_ids=seen)
@@ -107,12 +113,12 @@ async def see_to_assets(office: Office, world: World, *, days: int) -> None:
             office.inventory.AssignAssets,
             inventory_pb2.AssignAssetsRequest(asset_ids=ids, client_id=clients[name]),
         )
-    labs = {asset.name: asset.id for asset, _ in assets if asset.name in LABS}
-    if labs:
-        await office.ask(
-            office.inventory.AcknowledgeAssets,
-            asset_acts_pb2.AcknowledgeAssetsRequest(asset_ids=list(labs.values())),
-        )
+
+
+async def _see_to_labs(office: Office, labs: dict[str, int]) -> None:
+    """Ids by name; those that are disregarded already are not among them."""
+    disregarded = [labs[name] for name in _DISREGARDED if name in labs]
+    if disregarded:
         await office.ask(
             office.inventory.DescribeAssets,
             asset_acts_pb2.DescribeAssetsRequest(
@@ -120,9 +126,18 @@ async def see_to_assets(office: Office, world: World, *, days: int) -> None:
             ),
         )
         await office.ask(
-            office.inventory.DisregardAssets,
-            asset_acts_pb2.DisregardAssetsRequest(asset_ids=[labs[name] for name in _DISREGARDED]),
+            office.inventory.DisregardAssets, asset_acts_pb2.DisregardAssetsRequest(asset_ids=disregarded)
         )
+    if _KEPT in labs:
+        await _change_of_mind(office, labs[_KEPT])
+
+
+async def _change_of_mind(office: Office, asset_id: int) -> None:
+    """Disregarded, and taken back."""
+    done = await office.ask(
+        office.inventory.DisregardAssets, asset_acts_pb2.DisregardAssetsRequest(asset_ids=[asset_id])
+    )
+    await office.ask(office.admin.UndoAudit, audit_pb2.UndoAuditRequest(group_id=done.audit_group))
 
 
 async def correct(operations: Office, accounts: Office, world: World, *, first_day: date) -> None:
