@@ -128,7 +128,7 @@ async def test_jobs_say_what_they_did_and_run_on_request(aggregator: Scripted) -
         await open_view(driver, "jobs")
         await driver.see("rollup", "12 min ago", "in 48 min", "✔ done in 1 min: pairs 3, readings 24")
         await driver.press("j", "R")
-        await driver.see("Run billing now", "running it now is safe")
+        await driver.see("Run billing now", "It runs by itself every 3,600 s")
         assert not aggregator.asked(admin_pb2.RunJobRequest)
         await driver.press("y")
         await driver.see("Billing: done.")
