@@ -82,7 +82,8 @@ class Triage:
         # Whether what is shown keeps its place.
         self.settled = False
         self.groups: list[Alike] = []
-        self._order: dict[int, int] = {}
+        # Of the page as it was put in order; what has gone keeps its place, for it may come back.
+        self._places: list[int] = []
         self._group: dict[int, Alike] = {}
         self._signs: dict[int, tuple[str, int]] = {}
 
@@ -153,34 +154,47 @@ class Triage:
     def _kept(
         self, rows: Sequence[Asset], keys: Mapping[int, str], groups: Mapping[str, Alike]
     ) -> list[Asset]:
+        known = {asset: place for place, asset in enumerate(self._places)}
         last: dict[str, int] = {}
         for asset in rows:
-            if asset.id in self._order:
-                key = keys[asset.id]
-                last[key] = max(last.get(key, -1), self._order[asset.id])
-        behind_all = len(self._order)
-
-        def place(asset: Asset) -> tuple[object, ...]:
             key = keys[asset.id]
-            known = self._order.get(asset.id)
-            if known is not None:
-                return (known, 0)
-            return (last.get(key, behind_all), 1, *groups[key].rank, *_by_name(asset))
+            last[key] = max(last.get(key, -1), known.get(asset.id, -1))
 
-        return sorted(rows, key=place)  # type: ignore[arg-type,return-value]
+        def place(asset: Asset) -> tuple[int, bool, tuple[object, ...]]:
+            key = keys[asset.id]
+            if asset.id in known:
+                return known[asset.id], False, ()
+            behind = last[key] if last[key] >= 0 else len(known)
+            return behind, True, (*groups[key].rank, *_by_name(asset))
+
+        return sorted(rows, key=place)
 
     def _lay(
         self, ordered: Sequence[Asset], keys: Mapping[int, str], groups: Mapping[str, Alike]
     ) -> list[Asset]:
-        self._order = {asset.id: place for place, asset in enumerate(ordered)}
+        self._places = self._with_places([asset.id for asset in ordered])
         self._group = {asset.id: groups[keys[asset.id]] for asset in ordered}
         self.groups = [groups[key] for key in dict.fromkeys(keys[asset.id] for asset in ordered)]
         if self.folded:
             first = {keys[asset.id]: asset for asset in reversed(ordered)}
             self._signs = {asset.id: ("×", groups[key].size) for key, asset in first.items()}
-            return sorted(first.values(), key=lambda asset: self._order[asset.id])
+            return [asset for asset in ordered if asset.id in self._signs]
         self._signs = _signs([(asset.id, keys[asset.id]) for asset in ordered], groups)
         return list(ordered)
+
+    def _with_places(self, ordered: list[int]) -> list[int]:
+        """These in their order; while nothing moves, what has gone still before what it stood before."""
+        if not self.settled:
+            return ordered
+        here = set(ordered)
+        gone: defaultdict[int, list[int]] = defaultdict(list)
+        waiting: list[int] = []
+        for asset in self._places:
+            if asset in here:
+                gone[asset], waiting = waiting, []
+            else:
+                waiting.append(asset)
+        return [*(one for asset in ordered for one in (*gone[asset], asset)), *waiting]
 
 
 def _by_name(asset: Asset) -> tuple[str, int]:

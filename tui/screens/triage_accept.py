@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from tui.desk import Desk
 from tui.dialogs.act import Act, Trial, preview_lines
-from tui.format import clean, plural
+from tui.format import clean, decimal, plural
 from tui.screens.triage import Asset, Suggestion
 from tui.screens.triage_panel import bucket_words
 from ullage.v1 import asset_acts_pb2
@@ -50,7 +50,14 @@ def accept(desk: Desk, rows: Sequence[Asset], suggestions: Mapping[int, Suggesti
     def done(reply: asset_acts_pb2.ActReply) -> str:
         whose = {suggestions[one].client_name for one in ids}
         to = clean(whose.pop(), 40) if len(whose) == 1 else f"{len(whose)} clients"
-        return f"Accepted for {reply.changed:,} of {plural(len(ids), 'asset')}: {to}."
+        amounts = [(one.currency, decimal(one.amount)) for one in reply.preview.money]
+        more = [
+            f"{clean(currency, 3)} {abs(amount):,f} {'more' if amount > 0 else 'less'}"
+            for currency, amount in amounts
+            if amount
+        ]
+        billed = f", about {', '.join(more)}" if more else ""
+        return f"{plural(reply.changed, 'asset')} accepted: {to}{billed}."
 
     return Act(
         title=_title(len(wanted), len(rows) - len(wanted)),

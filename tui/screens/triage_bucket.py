@@ -1,10 +1,11 @@
 """A new bucket for what nobody bills: with the terms of the unit type's template, or of the bucket that is most like it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import click
+from textual.app import App
 
 from tui.cli.values import (
     FILTER_HELP,
@@ -17,10 +18,10 @@ from tui.cli.values import (
 from tui.client import PAGE_ROWS_MAX, Page
 from tui.desk import Desk
 from tui.dialogs.act import Act, Trial
-from tui.dialogs.choose import Choice
+from tui.dialogs.choose import Choice, ChooseDialog
 from tui.dialogs.fields import Field
-from tui.dialogs.form import Form, FormError, Values
-from tui.failures import sentence
+from tui.dialogs.form import Form, FormDialog, FormError, Values
+from tui.failures import CallFailed, sentence
 from tui.format import clean, day, decimal, moment, number
 from tui.screens.asset_pattern import common_pattern
 from tui.screens.asset_search import Clients
@@ -43,6 +44,27 @@ class Needed:
     source_type: str
     units: Sequence[str]
     unit_types: dict[str, inventory_pb2.UnitType] = field(default_factory=dict)
+
+
+async def prepare(
+    app: App[Any], desk: Desk, rows: Sequence[Asset], suggestion: Suggestion | None
+) -> Form | str:
+    """The form, after asking what cannot be known; or why there is none, in a sentence, empty when it was cancelled."""
+    try:
+        needed = await needs(desk, rows, suggestion)
+        if not needed.units:
+            return "All series of this asset are bound: there is nothing to make a bucket for."
+        if not needed.client_id:
+            filled = await app.push_screen_wait(FormDialog(whose(desk, rows)))
+            if filled is None:
+                return ""
+            needed = replace(needed, client_id=int(filled.values["client_id"]))
+        unit: str | None = needed.units[0]
+        if len(needed.units) > 1:
+            unit = await app.push_screen_wait(ChooseDialog("Which unit type?", unit_choices(needed)))
+        return "" if unit is None else await form(desk, rows, needed, unit)
+    except CallFailed as error:
+        return str(error)
 
 
 async def needs(desk: Desk, rows: Sequence[Asset], suggestion: Suggestion | None) -> Needed:

@@ -48,7 +48,9 @@ def reason(triage: Triage, asset: Asset) -> Text:
         about = f", {clean(asset.description, 60)}" if asset.description else ""
         return Text(f"{about_words(asset)}{lost}{about}", FAINT)
     sure = f"{suggestion.confidence} %, {confidence_words(suggestion.confidence)}: "
-    return Text(sure + clean(suggestion.reason, REASON_CHARACTERS_MAX))
+    # The client stands in the line above.
+    why = suggestion.reason.replace(f" of {suggestion.client_name}:", ":", 1)
+    return Text(sure + clean(why, REASON_CHARACTERS_MAX))
 
 
 def about_words(asset: Asset) -> str:

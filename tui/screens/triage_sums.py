@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from rich.text import Text
 
-from tui.format import decimal, plural
+from tui.format import decimal
 from tui.screens.triage import Asset, worth, worth_words
 from tui.theme import ATTENTION
 from ullage.v1 import analysis_pb2
@@ -24,7 +24,6 @@ def leakage_words(leakage: analysis_pb2.ListLeakageReply) -> Text:
     return _line(
         "Not billed this period",
         money,
-        assets=sum(row.assets for row in leakage.rows),
         unpriced=sum(row.unpriced for row in leakage.rows),
         old=sum(row.assets for row in leakage.rows if row.age in _OLD),
     )
@@ -36,18 +35,16 @@ def page_words(rows: Iterable[Asset]) -> Text:
     return _line(
         "Not billed, of this page alone",
         worth(known),
-        assets=len(known),
         unpriced=sum(not row.unbound_money.amount for row in known),
         old=sum(row.days_unbound > 30 for row in known),
     )
 
 
-def _line(words: str, money: dict[str, Decimal], *, assets: int, unpriced: int, old: int) -> Text:
+def _line(words: str, money: dict[str, Decimal], *, unpriced: int, old: int) -> Text:
     line = Text(f"{words}: ", no_wrap=True, overflow="ellipsis")
     line.append(worth_words(money) or "nothing that has a price", "bold")
-    line.append(f" · {plural(assets, 'asset')}")
     if unpriced:
-        line.append(f" · {unpriced:,} not all priced", ATTENTION)
+        line.append(f" · {unpriced:,} unpriced", ATTENTION)
     if old:
-        line.append(f" · {old:,} over 30 days", ATTENTION)
+        line.append(f" · {old:,} over 30 d", ATTENTION)
     return line

@@ -65,7 +65,7 @@ def columns(triage: Triage, *, beside: bool) -> Sequence[Column[Asset]]:
         Column("Series", lambda a, now: Text(f"{a.series_unbound} of {a.series}"), 6, right=True, above=more),
         Column("Days", days, 4, right=True, sort="days_unbound"),
         Column("Not billed", not_billed, 12, right=True, sort="unbound_money"),
-        Column("Last seen", cells.seen, 9, sort="last_seen", above=70),
+        Column("Last seen", cells.seen, 10, sort="last_seen", above=70),
     )
 
 

@@ -16,8 +16,9 @@ from textual.widgets import DataTable, Static
 from tui.cli.rows import UNBOUND_COLUMNS, asset_row
 from tui.client import PAGE_ROWS_MAX, Page
 from tui.desk import Desk
+from tui.dialogs.act import Act
 from tui.dialogs.choose import ChooseDialog
-from tui.dialogs.form import FormDialog
+from tui.dialogs.form import Form
 from tui.failures import CallFailed
 from tui.messages import OpenAsset, Refreshed
 from tui.screens.asset_acts import AssetActs
@@ -71,6 +72,10 @@ class UnboundScreen(AssetActs):
         Binding("t", "same_source", "Source type", show=False),
         Binding("r", "arrange", "Refresh, and put in order", show=False),
     ]
+    # What was done is said above the panel, which shows what is next.
+    CSS = """
+    UnboundScreen.-narrow ToastRack, UnboundScreen.-normal ToastRack { margin-bottom: 7; }
+    """
     # The rules name classes of the screen itself.
     SCOPED_CSS = False
     DEFAULT_CSS = """
@@ -86,6 +91,10 @@ class UnboundScreen(AssetActs):
         self._chips = Chips()
         self._leakage: analysis_pb2.ListLeakageReply | None = None
         self._following: Timer | None = None
+        self._accepting: Act | None = None
+        self._undoing = False
+        # What was on view when something was taken back.
+        self._before_undo: set[int] | None = None
 
     # What is shown.
 
@@ -179,6 +188,7 @@ class UnboundScreen(AssetActs):
     def _rows_shown(self) -> None:
         """Rows are there: now for what is suggested for them."""
         self.triage_table.settle()
+        self._go_to_what_came_back()
         if self._leakage is None:
             self._draw_sums()
         self._follow()
@@ -251,9 +261,38 @@ class UnboundScreen(AssetActs):
                 return
         act = accept(self.desk, rows, self._triage.suggestions)
         if act is not None:
+            self._accepting = act
             self.perform(act)
         elif rows:
             self.say("Nothing is suggested here: o assigns, b binds, n makes a bucket, d disregards.")
+
+    def performed(self, act: Act, reply: Any) -> None:
+        """In few words: the next group is waiting. What was said of the last one makes room."""
+        self.app.clear_notifications()
+        if self._undoing:
+            self._before_undo = {row.id for row in self._rows()}
+        if act is not self._accepting:
+            super().performed(act, reply)
+            return
+        self.table.table.clear_marks()
+        self.say(
+            f"{act.done(reply) if act.done is not None else ''}{' z takes it back.' if reply.audit_group else ''}"
+        )
+        self.action_refetch()
+
+    async def _set_back(self, *, redo: bool) -> None:
+        """What comes back is looked at next."""
+        self._undoing = True
+        try:
+            await super()._set_back(redo=redo)
+        finally:
+            self._undoing = False
+
+    def _go_to_what_came_back(self) -> None:
+        before, self._before_undo = self._before_undo, None
+        if before is not None:
+            table = self.triage_table.table
+            table.select(next((row.id for row in table.items if row.id not in before), 0))
 
     def action_mark_alike(self) -> None:
         """All that are alike under the cursor, or, when they are marked, not any more."""
@@ -269,30 +308,15 @@ class UnboundScreen(AssetActs):
     @work(group="form")
     async def action_new_bucket(self) -> None:
         """For what nobody bills: with the terms of the unit type's template, or of the bucket that is most like it."""
-        from tui.screens import triage_bucket
+        from tui.screens.triage_bucket import prepare
 
         rows = self.chosen()
-        if not rows:
-            return
-        suggestion = self._triage.suggestions.get(rows[0].id)
-        try:
-            needed = await triage_bucket.needs(self.desk, rows, suggestion)
-            if needed.client_id == 0:
-                filled = await self.app.push_screen_wait(FormDialog(triage_bucket.whose(self.desk, rows)))
-                if filled is None:
-                    return
-                needed = replace(needed, client_id=int(filled.values["client_id"]))
-            unit = needed.units[0] if needed.units else ""
-            if len(needed.units) > 1:
-                units = triage_bucket.unit_choices(needed)
-                picked = await self.app.push_screen_wait(ChooseDialog("Which unit type?", units))
-                unit = picked or ""
-            if unit:
-                self.fill(await triage_bucket.form(self.desk, rows, needed, unit))
-            elif not needed.units:
-                self.say("All series of this asset are bound: there is nothing to make a bucket for.")
-        except CallFailed as error:
-            self.say(str(error), failed=True)
+        if rows:
+            found = await prepare(self.app, self.desk, rows, self._triage.suggestions.get(rows[0].id))
+            if isinstance(found, Form):
+                self.fill(found)
+            elif found:
+                self.say(found)
 
     # Which are looked at, and how.
 
