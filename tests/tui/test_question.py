@@ -72,6 +72,14 @@ def test_an_interrupt_between_the_prompt_and_the_read_is_not_lost() -> None:
         os.close(controller)
 
 
+def test_nothing_in_a_question_acts_on_the_terminal() -> None:
+    process, controller = start(ASKS.replace("Really?", "\\x1b[2JReally?"))
+    assert b"\x1b" not in until(controller, b"[y/N]: ")
+    os.write(controller, b"n\n")
+    assert process.wait(ENDS_WITHIN_SECONDS) == 130
+    os.close(controller)
+
+
 @pytest.mark.parametrize(
     ("typed", "code"), [(b"y\n", 0), (b" Yes \n", 0), (b"n\n", 130), (b"\n", 130), (b"\x04", 130)]
 )

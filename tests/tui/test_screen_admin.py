@@ -80,7 +80,10 @@ async def test_an_error_of_the_aggregator_stays_in_the_form(aggregator: Scripted
         await go(driver, "keys", "wallboard")
         await driver.press("n")
         await driver.see("New API key")
-        aggregator.script.failure = (grpc.StatusCode.INVALID_ARGUMENT, "name: there is a key wallboard already")
+        aggregator.script.failure = (
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "name: there is a key wallboard already",
+        )
         await driver.press(*"wallboard", "ctrl+s")
         await driver.see("✖ Name: there is a key wallboard already.", "New API key")
 

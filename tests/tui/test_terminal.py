@@ -33,6 +33,20 @@ async def test_without_a_terminal_there_is_a_status_and_a_hint(aggregator: Scrip
     assert b"\x1b" not in out + err
 
 
+@pytest.mark.parametrize("closed", ["<&-", "2>&-"])
+async def test_streams_that_are_closed_are_no_terminal(
+    aggregator: Scripted, tmp_path: Path, closed: str
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", f'exec "$0" -m tui {closed}', sys.executable),
+        stdout=subprocess.PIPE,
+        env=environment(aggregator, tmp_path, "xterm-256color"),
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 2
+    assert out.decode().startswith("ULLAGE OK - 12 agents")
+
+
 def environment(aggregator: Scripted, folder: Path, term: str) -> dict[str, str]:
     return {**os.environ, **aggregator.environment(folder), "TERM": term}
 

@@ -14,6 +14,9 @@ from contextlib import contextmanager
 
 import click
 
+from tui.cli.session import WORDS_CHARACTERS_MAX
+from tui.format import clean
+
 _YES = {"y", "yes"}
 _NO = {"", "n", "no"}
 
@@ -21,7 +24,7 @@ _NO = {"", "n", "no"}
 def agree(question: str) -> None:
     """Goes on only after a yes. Raises ``click.Abort`` on a no, on Ctrl+C and at the end of what can be read."""
     while True:
-        said = answer(f"{question} [y/N]: ").strip().casefold()
+        said = answer(f"{clean(question, WORDS_CHARACTERS_MAX)} [y/N]: ").strip().casefold()
         if said in _YES:
             return
         if said in _NO:

@@ -78,5 +78,5 @@ def _remedy(error: CallFailed) -> str:
 
 
 def has_terminal() -> bool:
-    """Whether somebody is there to answer a question, which is asked on stderr."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    """Whether somebody is there to answer a question, which is asked on stderr; a stream that was closed is None."""
+    return all(stream and stream.isatty() for stream in (sys.stdin, sys.stderr))
