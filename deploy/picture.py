@@ -17,11 +17,12 @@ from textual.pilot import Pilot
 
 from tui.app import UllageApp
 from tui.client import Aggregator
+from tui.messages import GoTo
 from tui.screens.live import LiveScreen
 from tui.settings import Given, Settings, SettingsError, load
 from tui.widgets.frame import StatusBar
 
-# The keys that lead to a screen from the dashboard.
+# The keys that lead to a screen from the dashboard; "go:NAME" is what the palette does.
 KEYS: dict[str, tuple[str, ...]] = {
     "dashboard": (),
     "clients": ("2",),
@@ -29,9 +30,25 @@ KEYS: dict[str, tuple[str, ...]] = {
     "assets": ("3",),
     "asset": ("3", "slash", *"web", "enter", "enter"),
     "unbound": ("4",),
+    "triage": ("4", "a"),
     "buckets": ("5",),
     "bucket": ("5", "enter"),
+    "billing": ("6",),
+    "projections": ("7",),
+    "projection": ("7", "enter"),
+    "over-under": ("8",),
+    "agents": ("9",),
+    "unit-types": ("go:unit-types",),
+    "suppressions": ("go:suppressions",),
+    "disregarded": ("go:disregarded",),
+    "keys": ("go:keys",),
+    "audit": ("go:audit",),
+    "help": ("4", "question_mark"),
+    "palette": ("colon", *"asset web"),
 }
+# Looked at for their width too.
+WIDE = ("dashboard", "triage", "unbound", "billing", "over-under")
+SIZE = (80, 24)
 LOAD_SECONDS_MAX = 20.0
 # After the figures have come: charts and columns settle.
 SETTLE_SECONDS = 0.5
@@ -53,10 +70,15 @@ async def draw(settings: Settings, names: list[str], *, out: Path, size: tuple[i
             async with app.run_test(size=size) as pilot:
                 await _loaded(app, pilot, name)
                 for key in KEYS[name]:
-                    await pilot.press(key)
+                    if key.startswith("go:"):
+                        app.post_message(GoTo(key.removeprefix("go:")))
+                        await pilot.pause()
+                    else:
+                        await pilot.press(key)
                     await _loaded(app, pilot, name)
                 picture = app.export_screenshot(title="ullage")
-        path = out / f"{name}.svg"
+        wide = f"-{size[0]}" if size[0] != SIZE[0] else ""
+        path = out / f"{name}{wide}.svg"
         path.write_text(_FETCHED_FONT.sub("", picture), "utf-8")
         written.append(path)
     return written
@@ -68,6 +90,10 @@ async def _loaded(app: UllageApp, pilot: Pilot[None], name: str) -> None:
     await pilot.pause(SETTLE_SECONDS)
     while time.monotonic() < until:
         screen = app.screen
+        if screen.is_modal:
+            # What a dialog shows stands over a screen that has its figures.
+            await pilot.pause(SETTLE_SECONDS)
+            return
         status = screen.query_one(StatusBar) if isinstance(screen, LiveScreen) else None
         if (
             status is not None
@@ -94,12 +120,15 @@ def main() -> int:
         prog="python -m deploy.picture", description="Draw screens of Ullage as SVG."
     )
     parser.add_argument(
-        "screens", nargs="*", metavar="SCREEN", help=f"any of {', '.join(KEYS)}; none: all of them"
+        "screens",
+        nargs="*",
+        metavar="SCREEN",
+        help=f"any of {', '.join(KEYS)}; none: all, of another size those that are looked at wide",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("docs/pictures"), help="folder for the files (%(default)s)"
     )
-    parser.add_argument("--size", type=_size, default=(80, 24), help="COLUMNSxLINES (80x24)")
+    parser.add_argument("--size", type=_size, default=SIZE, help="COLUMNSxLINES (80x24)")
     given = parser.parse_args()
     unknown = [name for name in given.screens if name not in KEYS]
     if unknown:
@@ -110,7 +139,14 @@ def main() -> int:
         print("\n".join(error.problems), file=sys.stderr)
         return 2
     try:
-        written = asyncio.run(draw(settings, given.screens or list(KEYS), out=given.out, size=given.size))
+        written = asyncio.run(
+            draw(
+                settings,
+                given.screens or list(KEYS if given.size == SIZE else WIDE),
+                out=given.out,
+                size=given.size,
+            )
+        )
     except NotDrawn as error:
         print(error, file=sys.stderr)
         return 3
