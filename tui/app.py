@@ -26,6 +26,8 @@ from tui.messages import (
     OpenAssets,
     OpenBucket,
     OpenClient,
+    OpenPeriod,
+    OpenReading,
     ShowText,
 )
 from tui.palette import Jump
@@ -188,6 +190,18 @@ class UllageApp(App[None]):
 
         query = AssetQuery(client_id=message.client_id)
         await self.push_screen(AssetsScreen(self.desk, query, message.client_name))
+
+    @on(OpenReading)
+    async def _open_reading(self, message: OpenReading) -> None:
+        from tui.screens.reading import ReadingScreen
+
+        await self.push_screen(ReadingScreen(self.desk, message.reading))
+
+    @on(OpenPeriod)
+    async def _open_period(self, message: OpenPeriod) -> None:
+        from tui.screens.checklist import ChecklistScreen
+
+        await self.push_screen(ChecklistScreen(self.desk, message.period))
 
     @on(ShowText)
     async def _show_text(self, message: ShowText) -> None:

@@ -16,7 +16,7 @@ from ullage.v1 import (
     inventory_pb2,
     types_pb2,
 )
-from ullage.wire import from_time
+from ullage.wire import from_time, to_time
 
 Built = TypeVar("Built", bound=Message)
 
@@ -144,6 +144,11 @@ def reading(of: inventory_pb2.Bucket, months_back: int, **more: object) -> billi
         percent_of_commit="80.13",
     )
     return _with(message, more)
+
+
+def month_of(of: billing_pb2.Reading) -> str:
+    """The reporting month: that of the last day, in Berlin."""
+    return (to_time(of.period_end).astimezone(BERLIN) - timedelta(seconds=1)).strftime("%Y-%m")
 
 
 def detail(

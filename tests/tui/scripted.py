@@ -6,7 +6,7 @@ port, and tell watchers what changed.
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -62,7 +62,7 @@ class Script:
     # What every dry run says.
     preview: types_pb2.Preview = field(default_factory=types_pb2.Preview)
     # What calls answer that nothing here knows how to: a reply, or how to make it from the request, by method.
-    answers: dict[str, Message | Callable[[Any], Message]] = field(default_factory=dict)
+    answers: dict[str, Message | Callable[[Any], Message | Awaitable[Message]]] = field(default_factory=dict)
     # The same of calls that answer with many messages.
     streams: dict[str, list[Message]] = field(default_factory=dict)
     # The pieces of an export.
@@ -295,6 +295,9 @@ class Scripted:
             if request.client_id in {0, one.client_id}
             and request.bucket_id in {0, one.bucket_id}
             and request.state in {0, one.state}
+            and request.month in {"", builders.month_of(one)}
+            and has(request.search, one.client_name, one.bucket_name)
+            and request.source_type in {"", one.source_type}
         ]
         rows, info = await paged(found, request.page, context)
         return billing_pb2.ListReadingsReply(readings=rows, page=info)

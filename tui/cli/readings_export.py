@@ -84,6 +84,8 @@ class Arrived:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.names: list[str] = []
+        # What the manifest says, once the files were found to be as it says.
+        self.manifest: dict[str, Any] = {}
 
     async def take(self, chunks: AsyncIterator[closing_pb2.FileChunk]) -> None:
         """All pieces of all files. Raises ``Failure`` for a file that is there already."""
@@ -144,12 +146,14 @@ class Arrived:
         try:
             with part.open("rb") as file:
                 said = json.loads(file.read(MANIFEST_BYTES_MAX))
-            return {str(one["name"]): dict(one) for one in said["files"]}
+            found = {str(one["name"]): dict(one) for one in said["files"]}
         except (ValueError, KeyError, TypeError):
             raise Failure(
                 f"{self.names[-1]} is no manifest that this version understands. Nothing was kept.",
                 EXIT_FAILED,
             ) from None
+        self.manifest = said
+        return found
 
     def keep(self) -> None:
         """Gives all files their names."""
