@@ -132,7 +132,7 @@ class BucketsScreen(BucketActs):
 
     def _restrict(self, wanted: Wanted) -> None:
         self._wanted = wanted
-        words = "Nothing here is so." if wanted != Wanted() else "No buckets: nothing is billed yet."
+        words = "No bucket fits that." if wanted != Wanted() else "No buckets: nothing is billed yet."
         way = "esc shows all buckets" if wanted != Wanted() else "n makes the first one"
         self.table.listing = replace(self.table.listing, empty=f"{words}\n\n{way}")
         self.table.restart()

@@ -4,7 +4,7 @@ from tui.desk import Desk
 from tui.dialogs.act import Act, Trial, preview_lines
 from tui.dialogs.fields import Field
 from tui.dialogs.form import Form, FormError, Values
-from tui.format import clean
+from tui.format import clean, plural
 from tui.screens.given import read_day, read_whole
 from ullage.v1 import client_acts_pb2, inventory_pb2
 
@@ -78,13 +78,13 @@ def create_form(desk: Desk, like: Client | None) -> Form:
             return await desk.aggregator.ask(desk.aggregator.inventory.CreateClient, request)
 
         count = request.cycle_count
-        periods = request.cycle_unit if count == 1 else f"{count} {request.cycle_unit}s"
+        periods = plural(count, request.cycle_unit)
         return Act(
             f"Make the client {clean(name, 60)}",
             call,
             dry=False,
             warns=(
-                f"Periods of a {periods} from {request.cycle_anchor} on, days of {request.time_zone}, "
+                f"Periods of {periods} from {request.cycle_anchor} on, days of {request.time_zone}, "
                 f"money in {request.currency}. A client can be disabled later, never deleted."
             ),
             undoable=False,
