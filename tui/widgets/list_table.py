@@ -197,8 +197,8 @@ class ListTable(Vertical, Generic[Row]):
         self._title.update(Text(f"marking {done:,} of {total:,} …"))
 
     @on(RowTable.Marked)
-    def _marked(self, event: RowTable.Marked) -> None:
-        event.stop()
+    def _marked(self) -> None:
+        # Goes on to the screen, which asks for what it missed once the last mark is gone.
         self._title.update(self._title_text())
 
     def on_load_failed(self, message: LoadFailed) -> None:
