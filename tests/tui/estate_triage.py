@@ -85,7 +85,7 @@ def answer_with(script: Script, known: dict[int, asset_acts_pb2.Suggestion]) -> 
         for one in script.assets:
             if one.series_unbound:
                 age = "7" if one.days_unbound <= 7 else "30" if one.days_unbound <= 30 else "90"
-                unpriced = not one.unbound_money.amount
+                unpriced = int(not one.unbound_money.amount)
                 rows.append(
                     analysis_pb2.Leakage(
                         age=age, assets=1, money=one.unbound_money, unpriced=unpriced, client_id=one.client_id

@@ -56,8 +56,8 @@ def accept(desk: Desk, rows: Sequence[Asset], suggestions: Mapping[int, Suggesti
             for currency, amount in amounts
             if amount
         ]
-        billed = f", about {', '.join(more)}" if more else ""
-        return f"{plural(reply.changed, 'asset')} accepted: {to}{billed}."
+        billed = f", {', '.join(more)}" if more else ""
+        return f"{reply.changed:,} accepted: {to}{billed}."
 
     return Act(
         title=_title(len(wanted), len(rows) - len(wanted)),
@@ -68,8 +68,8 @@ def accept(desk: Desk, rows: Sequence[Asset], suggestions: Mapping[int, Suggesti
 
 
 def _title(count: int, left_out: int) -> str:
-    without = f"; {left_out:,} without a suggestion left out" if left_out else ""
-    return f"Accept what is suggested for {plural(count, 'asset')}{without}"
+    without = f"; {left_out:,} without suggestion left out" if left_out else ""
+    return f"Accept for {plural(count, 'asset')} what is suggested{without}"
 
 
 def summary_lines(suggestions: Sequence[Suggestion]) -> list[str]:

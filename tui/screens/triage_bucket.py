@@ -115,11 +115,12 @@ def _templates(unit: inventory_pb2.UnitType | None, source_type: str) -> list[un
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Terms and filter to begin with, and where they are from."""
+    """Terms, filter and name (empty: by what it counts) to begin with, and a sentence that says where they are from."""
 
     terms: Terms
     filtered: types_pb2.Filter
-    source: str
+    name: str
+    says: str
 
 
 async def _draft(desk: Desk, needed: Needed, unit: str, currency: str) -> Draft:
@@ -133,17 +134,26 @@ async def _draft(desk: Desk, needed: Needed, unit: str, currency: str) -> Draft:
                     base_price=price.base_price,
                     overage_price=price.overage_price,
                 )
-                return Draft(terms, one.filter, f"the template of {unit} for {needed.source_type}")
+                words = f"Terms as in the template of {unit} for {needed.source_type}."
+                return Draft(terms, one.filter, "", words)
     page = Page(PAGE_ROWS_MAX)
     reply = await desk.aggregator.buckets(page, source_type=needed.source_type, unit_type=unit)
-    # Of the same client before others, never in another currency; then that which bills most series.
-    found = [one for one in reply.buckets if one.currency == currency and one.HasField("terms")]
-    found.sort(key=lambda one: (one.client_id != needed.client_id, -one.series, one.id))
-    if found:
-        near = found[0]
-        words = f"the bucket {clean(near.name, 40)} of {clean(near.client_name, 40)}"
-        return Draft(near.terms, types_pb2.Filter(), words)
-    return Draft(Terms(aggregation="avg"), types_pb2.Filter(), "")
+    # Of the same client before others, then in its currency, then that which bills most series.
+    found = [one for one in reply.buckets if one.HasField("terms")]
+    found.sort(
+        key=lambda one: (one.client_id != needed.client_id, one.currency != currency, -one.series, one.id)
+    )
+    if not found:
+        terms = Terms(aggregation="avg")
+        return Draft(terms, types_pb2.Filter(), "", "No template and no bucket is like it: say the terms.")
+    near = found[0]
+    terms = Terms(aggregation=near.terms.aggregation, commit=near.terms.commit)
+    words = f"Terms as in the bucket {clean(near.name, 40)} of {clean(near.client_name, 40)}"
+    if near.currency == currency:
+        terms.base_price, terms.overage_price = near.terms.base_price, near.terms.overage_price
+        return Draft(terms, types_pb2.Filter(), near.name, f"{words}.")
+    # A price is never guessed over currencies.
+    return Draft(terms, types_pb2.Filter(), near.name, f"{words}, but its prices are in {near.currency}.")
 
 
 async def form(desk: Desk, rows: Sequence[Asset], needed: Needed, unit: str) -> Form:
@@ -156,7 +166,7 @@ async def form(desk: Desk, rows: Sequence[Asset], needed: Needed, unit: str) -> 
     filtered = filter_words(draft.filtered) or (f"name glob {pattern}" if "*" in pattern else "")
     terms, currency = draft.terms, clean(client.currency, 3)
     fields = (
-        Field("name", "Name", f"{needed.source_type} {unit}", "Of the bucket.", required=True),
+        Field("name", "Name", draft.name or f"{needed.source_type} {unit}", "Of the bucket.", required=True),
         Field(
             "terms.aggregation",
             "Aggregation",
@@ -190,16 +200,11 @@ async def form(desk: Desk, rows: Sequence[Asset], needed: Needed, unit: str) -> 
             "filters", "Filter", filtered, f"{FILTER_HELP} Empty: every {needed.source_type} of the client."
         ),
     )
-    begin = (
-        f"Terms as in {draft.source}."
-        if draft.source
-        else "No template and no bucket is like it: say the terms."
-    )
     return Form(
         f"New bucket of {clean(client.name, 40)} on {clean(unit, 30)} of {clean(needed.source_type, 30)}",
         fields,
         act=lambda values: _create(desk, client, needed.source_type, unit, values, _loose(rows, client)),
-        says=begin,
+        says=draft.says,
         go="Dry run",
     )
 
