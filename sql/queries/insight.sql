@@ -4,19 +4,19 @@
 -- name: expected
 -- What clients' periods with an end after `since` will cost: the projection while they are open, the reading once they
 -- ended.
-select b.client_id, c.name as client_name, c.time_zone, f.currency, f.period_end, sum(f.cost) as cost
+select f.client_id, c.name as client_name, c.time_zone, f.currency, f.period_end, f.cost
 from (
-    select p.bucket_id, p.period_end, p.currency, p.projected_cost as cost
+    select b.client_id, p.currency, p.period_end, sum(p.projected_cost) as cost
     from projection p
+    join bucket b on b.id = p.bucket_id
     where p.period_end > %(now)s::timestamptz
+    group by b.client_id, p.currency, p.period_end
     union all
-    select r.bucket_id, r.period_end, r.currency, r.cost
-    from billing_reading r
-    where r.period_end > %(since)s::timestamptz and r.period_end <= %(now)s
+    select client_id, currency, period_end, cost
+    from billed_client
+    where period_end > %(since)s::timestamptz and period_end <= %(now)s
 ) f
-join bucket b on b.id = f.bucket_id
-join client c on c.id = b.client_id
-group by b.client_id, c.name, c.time_zone, f.currency, f.period_end
+join client c on c.id = f.client_id
 
 -- name: revenue
 -- What periods cost that count for the months from `first` on, with the adjustments that stand in them.

@@ -19,7 +19,7 @@ with matching as not materialized (
       and (%(search)s::text is null or lower(b.name) like lower(%(search)s) or lower(c.name) like lower(%(search)s))
       and (%(source_type)s::text is null or b.source_type_id = (select id from source_type where name = %(source_type)s))
       -- What is of a month ends in it by some clock, at most some hours off: for the index.
-      and (%(month)s::date is null or r.period_end between %(month)s - 3 and (%(month)s + interval '1 month 3 days')
+      and (%(month)s::date is null or r.period_end between %(month)s::date - 3 and (%(month)s::date + interval '1 month 3 days')
            and (b.client_id, r.period_start) in (
                select client_id, period_start from billed_client where month = %(month)s
            ))
@@ -65,7 +65,7 @@ join unit_type u on u.id = b.unit_type_id
 
 -- name: projection_page
 -- Of open periods; a bucket has one at most, so its id is the row's.
-with matching as not materialized (
+with matching as materialized (
     select p.bucket_id as id,
            case %(sort)s::text
                when 'client_name' then lower(c.name) collate "C"
