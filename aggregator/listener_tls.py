@@ -49,11 +49,21 @@ class ListenerTls:
         )
 
     def _fetcher(self, which: int) -> Callable[[], Settings]:
-        """What gRPC calls before each handshake; it must not raise."""
+        """What gRPC calls before each handshake; it must not raise. None: nothing is new.
+
+        Settings handed out again would be taken for new ones, and gRPC frees the old ones under a handshake that is still
+        at work with them: the process dies (grpc/grpc issue 36693). So they are handed out once, when the files changed.
+        """
+        handed_out = self._settings[which]
 
         def fetch() -> Settings:
+            nonlocal handed_out
             self._refresh()
-            return self._settings[which]
+            if self._settings[which] is handed_out:
+                # As gRPC's documentation has it, and its types have not.
+                return None  # type: ignore[return-value]
+            handed_out = self._settings[which]
+            return handed_out
 
         return fetch
 

@@ -110,6 +110,28 @@ async def test_both_listeners_tell_their_health(site: Site) -> None:
 
 
 @pytest.mark.slow
+async def test_many_who_connect_at_once_do_not_end_it(site: Site) -> None:
+    """gRPC frees settings of TLS under a handshake that still uses them when it is handed settings anew."""
+    site.must("keys", "bootstrap", "--name", "first", "--out", "first.key")
+    context = ssl.create_default_context(cadata=site.ca.decode())
+    context.set_alpn_protocols(["h2"])
+    with serving(site) as (running, ready):
+        port = int(ready["people"].rpartition(":")[2])
+
+        def connect(times: int) -> int:
+            for _ in range(times):
+                with (
+                    socket.create_connection(("127.0.0.1", port), DEADLINE_SECONDS) as plain,
+                    context.wrap_socket(plain, server_hostname="127.0.0.1"),
+                ):
+                    pass
+            return times
+
+        together = await asyncio.gather(*(asyncio.to_thread(connect, 100) for _ in range(6)))
+        assert sum(together) == 600
+        assert running.process.poll() is None
+
+
 async def test_a_database_that_goes_away_is_told_and_comes_back(site: Site, database: Database) -> None:
     site.must("keys", "bootstrap", "--name", "admin", "--out", "admin.key")
     metadata = (("authorization", f"Bearer {(site.folder / 'admin.key').read_text().strip()}"),)
