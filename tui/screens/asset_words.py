@@ -6,7 +6,7 @@ from datetime import datetime
 
 from rich.text import Text
 
-from tui.format import NONE, ago, clean, day, moment, plural, text
+from tui.format import NONE, ago, clean, day, moment, plural, stamp, text
 from tui.screens import cells
 from tui.screens.asset_search import asset_label
 from tui.theme import ATTENTION, FAINT
@@ -48,19 +48,26 @@ def facts(detail: Detail, now: datetime) -> list[tuple[str, Text]]:
     client = cells.client_name(asset)
     if asset.assigned_by_hand:
         client.append(", by hand", FAINT)
-    seen = moment(asset.last_seen)
     return [
         ("Client", client),
         ("Source", text(f"{asset.source_type} of {asset.scope}")),
         ("Known as", text(asset.external_id)),
         ("Address", text(asset.address or NONE)),
         ("About", text(asset.description or NONE)),
-        ("Seen", Text("never" if seen is None else f"{ago(seen, now)}, {seen:%Y-%m-%d %H:%M}Z")),
+        ("Seen", Text(_seen(moment(asset.last_seen), now))),
         ("Created", Text(f"{day(moment(asset.created_at))} as asset {asset.id}")),
         ("State", _state(asset)),
         ("Agents", text(", ".join(detail.agents) or NONE)),
         ("Labels", text(labels or NONE)),
     ]
+
+
+def _seen(at: datetime | None, now: datetime) -> str:
+    """How long ago, and when exactly; the year only where it is another one."""
+    if at is None:
+        return "never"
+    year = "" if at.year == now.year else f"{at.year}-"
+    return f"{ago(at, now)}, {year}{at:%m-%d %H:%M}Z"
 
 
 def _state(asset: inventory_pb2.Asset) -> Text:
@@ -137,6 +144,7 @@ def in_full(asked: Asked, now: datetime) -> list[str]:
         if label not in {"Agents", "Labels"}
     ]
     lines[4] = f"{'About':<10} {clean(asset.description, TEXT_CHARACTERS_MAX) or NONE}"
+    lines[5] = f"{'Seen':<10} {stamp(moment(asset.last_seen))}"
     parts = {
         f"Agents that reported it ({len(detail.agents)})": list(detail.agents),
         f"Labels ({len(asset.labels)})": [f"{name}={value}" for name, value in sorted(asset.labels.items())],
