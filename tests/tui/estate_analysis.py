@@ -50,7 +50,13 @@ def _foretell(script: Script) -> None:
         one.method = "run-rate"
     above = [one for one in script.projections if Decimal(one.percent_of_commit) > 100]
     script.dashboard.new_overages.extend(
-        insight_pb2.NewOverage(bucket_id=one.bucket_id, percent_of_commit=one.percent_of_commit)
+        insight_pb2.NewOverage(
+            client_id=one.client_id,
+            client_name=one.client_name,
+            bucket_id=one.bucket_id,
+            bucket_name=one.bucket_name,
+            percent_of_commit=one.percent_of_commit,
+        )
         for one in above[:2]
     )
 
@@ -124,8 +130,8 @@ def _sum(by: str, group: list[Row]) -> Row:
         committed=total("committed"),
         overage=total("overage"),
         buffer=total("buffer"),
-        delta_units=", ".join(row.delta_units for row in group[:2]),
-        buffer_units=", ".join(row.buffer_units for row in group[:2]),
+        delta_units=_units([row.delta_units for row in group]),
+        buffer_units=_units([row.buffer_units for row in group]),
         percent_unused=group[0].percent_unused,
         provisional=any(row.provisional for row in group),
         long_period=any(row.long_period for row in group),
@@ -133,6 +139,14 @@ def _sum(by: str, group: list[Row]) -> Row:
     if by != "unit-type":
         made.client_id, made.client_name = group[0].client_id, group[0].client_name
     return made
+
+
+def _units(told: list[str]) -> str:
+    sums: dict[str, Decimal] = {}
+    for one in told:
+        number, _, symbol = one.partition(" ")
+        sums[symbol] = sums.get(symbol, Decimal(0)) + Decimal(number)
+    return ", ".join(f"{number:f} {symbol}" for symbol, number in sums.items())
 
 
 def trend(request: analysis_pb2.GetTrendRequest) -> analysis_pb2.Trend:
