@@ -398,8 +398,9 @@ async def test_a_month_without_readings_says_so_and_what_to_do(aggregator: Scrip
 
 
 async def test_an_error_is_said_in_both_places_and_r_tries_again(aggregator: Scripted) -> None:
-    aggregator.script.failure = (grpc.StatusCode.INTERNAL, "error 4711")
     async with driven(aggregator) as driver:
+        await driver.see("412", "● live")
+        aggregator.script.failure = (grpc.StatusCode.INTERNAL, "error 4711")
         await driver.press("8")
         await driver.see("Error 4711", "r tries again")
         await driver.until(lambda: driver.seen().count("Error 4711") == 2, "the same in place of the chart")

@@ -130,8 +130,9 @@ async def test_without_projections_it_says_what_to_do(aggregator: Scripted) -> N
 
 
 async def test_an_error_is_said_and_r_tries_again(aggregator: Scripted) -> None:
-    aggregator.script.failure = (grpc.StatusCode.INTERNAL, "error 4711")
     async with driven(aggregator) as driver:
+        await driver.see("412", "● live")
+        aggregator.script.failure = (grpc.StatusCode.INTERNAL, "error 4711")
         await driver.press("7")
         await driver.see("Error 4711", "r tries again")
         aggregator.script.failure = None
