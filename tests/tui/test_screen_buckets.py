@@ -65,8 +65,9 @@ async def test_buckets_of_a_source_type_a_unit_type_and_a_client_are_chosen_from
         await driver.until(lambda: "unit: " in driver.seen(), "another chip")
         await driver.press("f", "c")
         await driver.see("Buckets of one client")
-        await pick(driver, "client", "nord", "Nordlicht Energie")
-        await driver.press("ctrl+s")
+        await driver.press(*"nord")
+        await driver.see("▸ Nordlicht Energie")
+        await driver.press("enter")
         await driver.see("client: Nordlicht Energie ×")
     asked = aggregator.asked(inventory_pb2.ListBucketsRequest)[-1]
     assert asked.client_id == 3

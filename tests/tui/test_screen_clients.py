@@ -182,8 +182,10 @@ async def test_an_edit_without_a_difference_asks_nothing(aggregator: Scripted) -
 
 
 async def test_disabling_names_the_buckets_that_would_not_be_billed_any_more(aggregator: Scripted) -> None:
+    ending = types_pb2.PreviewLine(act="end")
+    setattr(ending, "from", "vm memory")
     aggregator.script.preview = types_pb2.Preview(
-        lines=[types_pb2.PreviewLine(act="end", **{"from": "vm memory"})],
+        lines=[ending],
         lines_total=1,
         money=[types_pb2.Money(currency="EUR", amount="-75.00")],
         notes=["usage before 2026-12-01 is billed"],

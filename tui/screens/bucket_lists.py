@@ -1,17 +1,15 @@
 """The lists on the screen of one bucket: what it cost in each period, and its terms over time."""
 
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.text import Text
 
 from tui.cli.billing import READING_COLUMNS, reading_row
 from tui.cli.rows import terms_row
 from tui.cli.terms import TERMS_COLUMNS
-from tui.client import Page
+from tui.client import PAGE_ROWS_MAX, Page
 from tui.desk import Desk
-from tui.failures import CallFailed, Kind
 from tui.format import NONE, clean, days, decimal, moment, money, percent, quantity
 from tui.messages import OpenReading, ShowText
 from tui.screens.billing_cells import period_state
@@ -24,7 +22,6 @@ from ullage.v1 import agreements_pb2, billing_pb2, inventory_pb2, types_pb2
 
 Reading = billing_pb2.Reading
 Bucket = inventory_pb2.Bucket
-_MONTH = re.compile(r"^\d{4}-\d{2}$")
 
 
 def _part(amount: str, style: str) -> Text:
@@ -38,16 +35,21 @@ def history(
 ) -> ListTable[Reading]:
     """Its billing readings; ``told`` hears the newest whenever they arrive, ``zone`` is where its days begin."""
 
-    async def fetch(page: Page, search: str) -> tuple[Sequence[Reading], types_pb2.PageInfo]:
-        if search and not _MONTH.match(search):
-            raise CallFailed(Kind.REFUSED, "Readings are found by reporting month, such as 2026-10.")
-        reply = await desk.aggregator.readings(page, bucket_id=bucket.id, month=search)
-        if not (search or page.after or page.sort):
-            told(reply.readings)
-        return reply.readings, reply.page
-
     def period(reading: Reading) -> str:
         return days(moment(reading.period_start), moment(reading.period_end), zone())
+
+    async def fetch(page: Page, search: str) -> tuple[Sequence[Reading], types_pb2.PageInfo]:
+        if search:
+            # The aggregator finds names, which are all the same here.
+            newest = await desk.aggregator.readings(
+                replace(page, size=PAGE_ROWS_MAX, after=""), bucket_id=bucket.id
+            )
+            found = [one for one in newest.readings if search.casefold() in period(one).casefold()]
+            return found, types_pb2.PageInfo(total=len(found))
+        reply = await desk.aggregator.readings(page, bucket_id=bucket.id)
+        if not (page.after or page.sort):
+            told(reply.readings)
+        return reply.readings, reply.page
 
     columns: Sequence[Column[Reading]] = (
         Column("Period", lambda r, now: Text(period(r)), 18, sort="period_start"),

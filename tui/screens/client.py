@@ -37,14 +37,14 @@ Period = closing_pb2.Period
 
 BUCKETS_SHOWN: Sequence[Column[Bucket]] = (
     Column("Name", lambda b, now: text(b.name), 14, share=1, sort="name"),
-    Column("Current usage", lambda b, now: cells.usage(b), 15, right=True, sort="current_usage"),
-    Column("Commit", lambda b, now: cells.commit(b.terms, b.symbol), 12, right=True, above=100),
-    Column("Base", lambda b, now: Text(plain(b.terms.base_price) or NONE), 8, right=True, above=100),
-    Column("Overage", lambda b, now: Text(plain(b.terms.overage_price) or NONE), 8, right=True, above=100),
-    Column("Projected cost", lambda b, now: cells.projected_cost(b), 15, right=True, sort="projected_cost"),
-    Column("Status", lambda b, now: cells.status(b), 15, sort="percent_of_commit"),
-    Column("Reviewed", lambda b, now: cells.either(b.reviewed, bad=True), 9, above=120),
-    Column("Enabled", lambda b, now: cells.either(b.enabled, bad=True), 9, above=70),
+    Column("Current usage", lambda b, now: cells.usage(b), 14, right=True, sort="current_usage"),
+    Column("Commit", lambda b, now: cells.commit(b.terms, b.symbol), 11, right=True, above=100),
+    Column("Base", lambda b, now: Text(plain(b.terms.base_price) or NONE), 7, right=True, above=100),
+    Column("Overage", lambda b, now: Text(plain(b.terms.overage_price) or NONE), 7, right=True, above=100),
+    Column("Projected cost", lambda b, now: cells.projected_cost(b), 14, right=True, sort="projected_cost"),
+    Column("Status", lambda b, now: cells.status(b), 14, sort="percent_of_commit"),
+    Column("Reviewed", lambda b, now: cells.either(b.reviewed, bad=True), 8, above=120),
+    Column("Enabled", lambda b, now: cells.either(b.enabled, bad=True), 7, above=70),
 )
 PERIODS_SHOWN: Sequence[Column[Period]] = (
     Column(

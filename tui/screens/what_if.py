@@ -46,6 +46,7 @@ _FIGURES = (
 NOTHING_ASKED = (
     "Give another commit or price above, or a change such as -10%.\n\nNothing is changed by asking."
 )
+NOT_READ = "Nothing is worked out while a figure cannot be read."
 NO_READINGS = "No readings to compare with: what-if looks at periods that have ended and were billed."
 COLUMNS_EXPORTED = (
     "client",
@@ -266,7 +267,8 @@ class WhatIfScreen(ListScreen):
     ]
     DEFAULT_CSS = """
     WhatIfScreen { #what-if-fields { height: auto; padding: 0 1; }
-                   #what-if-hint { height: auto; max-height: 3; padding: 0 1; color: $foreground 70%; } }
+                   #what-if-hint { height: auto; max-height: 3; padding: 0 1; color: $foreground 70%; }
+                   #what-if-hint.-failed { color: $error; } }
     """
 
     def __init__(
@@ -286,6 +288,8 @@ class WhatIfScreen(ListScreen):
         self._main = main
         self._first = dict(figures or {})
         self._typing: Timer | None = None
+        # What belongs in the field that has the focus.
+        self._hinted = ""
 
     def frame(self) -> tuple[NavBar, StatusBar, KeyLine]:
         """Belongs to the main screen that it was opened from."""
@@ -333,8 +337,15 @@ class WhatIfScreen(ListScreen):
         return {one.field.name: one.value for one in self.query(FieldInput)}
 
     async def _fetch(self, page: Page, search: str) -> tuple[Sequence[Line], types_pb2.PageInfo]:
-        terms, percents, readings = read_figures(self.figures)
         bars = self.query_one(BeforeAfterBars)
+        try:
+            terms, percents, readings = read_figures(self.figures)
+        except CallFailed as error:
+            bars.show_sums([])
+            self._empty(NOT_READ)
+            self._hint(f"✖ {error}")
+            return [], types_pb2.PageInfo()
+        self._hint(self._hinted)
         if not percents and terms == agreements_pb2.Terms():
             bars.show_sums([])
             self._empty(NOTHING_ASKED)
@@ -360,13 +371,16 @@ class WhatIfScreen(ListScreen):
         self.table.listing = replace(self.table.listing, empty=words)
 
     def _hint(self, words: str) -> None:
-        self.query_one("#what-if-hint", Static).update(Text(clean(words or " ", 400)))
+        hint = self.query_one("#what-if-hint", Static)
+        hint.set_class(words.startswith("✖"), "-failed")
+        hint.update(Text(clean(words or " ", 400)))
 
     # The fields.
 
     @on(Hint)
     def _field_hint(self, message: Hint) -> None:
         message.stop()
+        self._hinted = message.text
         self._hint(message.text)
 
     @on(Input.Changed)
