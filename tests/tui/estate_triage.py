@@ -88,7 +88,12 @@ def answer_with(script: Script, known: dict[int, asset_acts_pb2.Suggestion]) -> 
                 unpriced = int(not one.unbound_money.amount)
                 rows.append(
                     analysis_pb2.Leakage(
-                        age=age, assets=1, money=one.unbound_money, unpriced=unpriced, client_id=one.client_id
+                        age=age,
+                        assets=1,
+                        money=one.unbound_money,
+                        unpriced=unpriced,
+                        client_id=one.client_id,
+                        client_name=one.client_name,
                     )
                 )
         return analysis_pb2.ListLeakageReply(rows=rows)

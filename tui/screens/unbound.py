@@ -224,7 +224,8 @@ class UnboundScreen(AssetActs):
     def _follow(self) -> None:
         table = self.triage_table.table
         shown = table.current if table.display else None
-        self.query_one(TriagePanel).show(shown, self._triage, list(table.marked.values()), self.desk.clock())
+        marked = self.chosen() if table.marked else []
+        self.query_one(TriagePanel).show(shown, self._triage, marked, self.desk.clock())
 
     def on_row_table_marked(self, event: RowTable.Marked) -> None:
         """The panel says for how many the next key is."""
@@ -362,10 +363,10 @@ class UnboundScreen(AssetActs):
             self._restrict(chosen(self._chips, kind, value))
 
     def _clients(self) -> list[tuple[int, str]]:
-        found = [(row.client_id, row.client_name) for row in self._rows()]
+        found = {row.client_id: row.client_name for row in self._rows()}
         if self._leakage is not None:
-            found += [(row.client_id, row.client_name) for row in self._leakage.rows]
-        return sorted(set(found), key=lambda one: one[1].casefold())
+            found |= {row.client_id: row.client_name for row in self._leakage.rows}
+        return sorted(found.items(), key=lambda one: one[1].casefold())
 
     def _restrict(self, chips: Chips) -> None:
         self._chips = chips
