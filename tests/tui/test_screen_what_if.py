@@ -9,7 +9,8 @@ from tests.tui.filling import field, fill, form_open
 from tests.tui.scripted import Scripted
 from tui.failures import CallFailed
 from tui.screens.live import LiveScreen
-from tui.screens.what_if import changed_terms, open_what_if, read_figures
+from tui.screens.what_if import open_what_if
+from tui.screens.what_if_figures import changed_terms, read_figures
 from ullage.v1 import agreements_pb2, analysis_pb2, types_pb2
 
 Asked = analysis_pb2.WhatIfRequest
