@@ -1,7 +1,10 @@
 """A new bucket for what nobody bills: with the terms of the unit type's template, or of the bucket that is most like it."""
 
+import shlex
+from calendar import monthrange
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
 import click
@@ -34,6 +37,8 @@ Terms = agreements_pb2.Terms
 Read = TypeVar("Read")
 # A bucket's preview looks at everything that its filters match.
 ACT_SECONDS_MAX = 120.0
+# Usage that is older than so many periods is not billed any more.
+PERIODS_BACK_MAX = 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +126,15 @@ class Draft:
     filtered: types_pb2.Filter
     name: str
     says: str
+    # The client has such a bucket already, so that this one shall take no more than it is made for.
+    narrow: bool = False
 
 
 async def _draft(desk: Desk, needed: Needed, unit: str, currency: str) -> Draft:
     """From a template with a price in that currency, else from the most similar bucket, else nearly empty."""
+    page = Page(PAGE_ROWS_MAX)
+    reply = await desk.aggregator.buckets(page, source_type=needed.source_type, unit_type=unit)
+    narrow = any(one.client_id == needed.client_id for one in reply.buckets)
     for one in _templates(needed.unit_types.get(unit), needed.source_type):
         for price in one.prices:
             if price.currency == currency:
@@ -135,25 +145,49 @@ async def _draft(desk: Desk, needed: Needed, unit: str, currency: str) -> Draft:
                     overage_price=price.overage_price,
                 )
                 words = f"Terms as in the template of {unit} for {needed.source_type}."
-                return Draft(terms, one.filter, "", words)
-    page = Page(PAGE_ROWS_MAX)
-    reply = await desk.aggregator.buckets(page, source_type=needed.source_type, unit_type=unit)
+                return Draft(terms, one.filter, "", words, narrow)
     # Of the same client before others, then in its currency, then that which bills most series.
     found = [one for one in reply.buckets if one.HasField("terms")]
     found.sort(
         key=lambda one: (one.client_id != needed.client_id, one.currency != currency, -one.series, one.id)
     )
     if not found:
-        terms = Terms(aggregation="avg")
-        return Draft(terms, types_pb2.Filter(), "", "No template and no bucket is like it: say the terms.")
+        says = "No template and no bucket is like it: say the terms."
+        return Draft(Terms(aggregation="avg"), types_pb2.Filter(), "", says)
     near = found[0]
     terms = Terms(aggregation=near.terms.aggregation, commit=near.terms.commit)
-    words = f"Terms as in the bucket {clean(near.name, 40)} of {clean(near.client_name, 40)}"
+    says = f"Terms as in the bucket {clean(near.name, 40)} of {clean(near.client_name, 40)}"
     if near.currency == currency:
         terms.base_price, terms.overage_price = near.terms.base_price, near.terms.overage_price
-        return Draft(terms, types_pb2.Filter(), near.name, f"{words}.")
-    # A price is never guessed over currencies.
-    return Draft(terms, types_pb2.Filter(), near.name, f"{words}, but its prices are in {near.currency}.")
+    else:
+        # A price is never guessed over currencies.
+        says += f", but its prices are in {clean(near.currency, 3)}"
+    # Two buckets of one client have different names.
+    name = "" if near.client_id == needed.client_id else near.name
+    return Draft(terms, types_pb2.Filter(), name, f"{says}.", narrow)
+
+
+def begin(client: inventory_pb2.Client, since: Sequence[datetime]) -> str:
+    """First day of the client's period in which the first of these times lies; empty when its periods are not known."""
+    opened = moment(client.period_start)
+    if opened is None:
+        return ""
+    start = first = date.fromisoformat(day(opened, client.time_zone))
+    oldest = min((date.fromisoformat(day(at, client.time_zone)) for at in since), default=start)
+    for periods in range(1, PERIODS_BACK_MAX + 1):
+        if first <= oldest:
+            break
+        first = _back(start, periods * max(client.cycle_count, 1), client.cycle_unit)
+    return first.isoformat()
+
+
+def _back(start: date, count: int, unit: str) -> date:
+    """So many weeks or months earlier; at the end of a shorter month where it has no such day."""
+    if unit == "week":
+        return start - timedelta(weeks=count)
+    months = start.year * 12 + start.month - 1 - count
+    last = monthrange(months // 12, months % 12 + 1)[1]
+    return date(months // 12, months % 12 + 1, min(start.day, last))
 
 
 async def form(desk: Desk, rows: Sequence[Asset], needed: Needed, unit: str) -> Form:
@@ -161,9 +195,8 @@ async def form(desk: Desk, rows: Sequence[Asset], needed: Needed, unit: str) -> 
     client = await desk.aggregator.client(needed.client_id)
     draft = await _draft(desk, needed, unit, client.currency)
     symbol = clean(needed.unit_types[unit].symbol, 16) if unit in needed.unit_types else unit
-    starts = day(moment(client.period_start), client.time_zone) if client.HasField("period_start") else ""
-    pattern = common_pattern([row.name for row in rows]) if len(rows) > 1 else ""
-    filtered = filter_words(draft.filtered) or (f"name glob {pattern}" if "*" in pattern else "")
+    pattern = common_pattern([row.name for row in rows]) if draft.narrow else ""
+    filtered = filter_words(draft.filtered) or (f"name glob {shlex.quote(pattern)}" if pattern else "")
     terms, currency = draft.terms, clean(client.currency, 3)
     fields = (
         Field("name", "Name", draft.name or f"{needed.source_type} {unit}", "Of the bucket.", required=True),
@@ -192,8 +225,8 @@ async def form(desk: Desk, rows: Sequence[Asset], needed: Needed, unit: str) -> 
         Field(
             "terms.starts_on",
             "Starts on",
-            starts,
-            "First day in the client's zone. Filled in: that of the period that is open, so that all of it is billed.",
+            begin(client, [at for row in rows if (at := moment(row.unbound_since))]),
+            "First day in the client's zone. Filled in: that of the period since which it is unbound.",
             required=True,
         ),
         Field(
@@ -263,5 +296,5 @@ def _create(
         call=call,
         undoable=False,
         warns=then.strip(),
-        done=lambda reply: f"Bucket {name} is made.{then}",
+        done=lambda reply: f"Bucket {name} is made; the next binding run puts the assets into it.{then}",
     )
