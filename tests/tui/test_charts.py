@@ -290,6 +290,15 @@ def test_the_twelve_months_reach_back_to_the_month_under_the_cursor() -> None:
     assert [month_of(one) for one in window(points, month(7))] == [month(index) for index in range(8)]
 
 
+def test_what_is_no_month_has_its_place_too() -> None:
+    points = trend(("1", "1"), ("2", "2"))
+    points[0].month, points[1].month = "\x1b[2J", "9999-99"
+    drawn = draw_trend(points, "9999-99", width=60, height=6)
+    assert [month_of(one) for one in window(points, "9999-99")] == ["\x1b[2J", "9999-99"]
+    assert lines(drawn)[3].split() == ["0┼???", "???"]
+    assert "\x1b" not in drawn.plain
+
+
 # All of them.
 
 HUGE: Sequence[str] = ("0", "1", "", "12345678901234567890123.5", "-7", "0.000000001")

@@ -1,4 +1,4 @@
-"""Over/Under: the month in its views, status and unit type, the trend with its cursor, and what can go wrong."""
+"""Over/Under: the month in its views, by status and unit type, and what can go wrong."""
 
 from typing import Any
 
@@ -317,64 +317,6 @@ async def test_more_buckets_than_are_listed_are_said(aggregator: Scripted) -> No
     async with driven(aggregator) as driver:
         await driver.press("8", "v")
         await driver.see("By bucket  those with most overage and buffer of 5,432")
-
-
-# Months.
-
-
-async def test_the_month_is_the_cursor_of_the_trend(aggregator: Scripted) -> None:
-    async with driven(aggregator) as driver:
-        await opened(driver)
-        await driver.press("comma")
-        await driver.see("Sep 2026", "Trend  Sep 2026")
-        assert aggregator.asked(Asked)[-1].month == "2026-09"
-        await driver.press("full_stop", "full_stop")
-        await driver.see("Oct 2026 is the newest that is shown here.")
-        await driver.press("p")
-        await driver.see("Period (reporting month)", "the last full month")
-        await driver.press("j", "j", "j", "enter")
-        await driver.see("Trend  Aug 2026")
-        assert aggregator.asked(Asked)[-1].month == "2026-08"
-
-
-async def test_a_click_on_a_column_of_the_trend_shows_that_month(aggregator: Scripted) -> None:
-    async with driven(aggregator) as driver:
-        await opened(driver)
-        chart = driver.app.screen.query_one(TrendChart)
-        line = next(text for text in str(chart.render()).splitlines() if "Mar" in text)
-        await driver.pilot.click(TrendChart, offset=(1 + line.index("Mar"), 3))
-        await driver.see("Trend  Mar 2026")
-        assert aggregator.asked(Asked)[-1].month == "2026-03"
-        await driver.pilot.click(TrendChart, offset=(1 + line.index("Nov"), 3))
-        await driver.see("Oct 2026 is the newest that is shown here.")
-
-
-async def test_older_months_are_asked_for_with_the_trend_that_holds_them(aggregator: Scripted) -> None:
-    async with driven(aggregator) as driver:
-        await driver.see("412")
-        driver.app.desk.month = "2025-06"
-        await driver.press("8")
-        await driver.see("Trend  Jun 2025", "▼ buffer EUR 700.00")
-    assert aggregator.asked(analysis_pb2.GetTrendRequest)[-1].months == 18
-
-
-async def test_the_trend_is_of_one_currency_after_the_other(aggregator: Scripted) -> None:
-    aggregator.script.answers["GetTrend"] = analysis_pb2.Trend(
-        points=[
-            analysis_pb2.TrendPoint(
-                month="2026-10",
-                overage=money(amount, currency),
-                buffer=money("0", currency),
-                cost=money(amount, currency),
-            )
-            for amount, currency in (("12.00", "EUR"), ("90000", "JPY"))
-        ]
-    )
-    async with driven(aggregator) as driver:
-        await driver.press("8")
-        await driver.see("▲ overage EUR 12.00")
-        await driver.press("c")
-        await driver.see("▲ overage JPY 90,000")
 
 
 # Nothing, and what goes wrong.

@@ -18,6 +18,8 @@ from ullage.v1 import analysis_pb2
 
 MONTHS_SHOWN = 12
 MONTH_CELLS_MAX = 8
+# As many as are ever asked for.
+MONTHS_TOLD_MAX = 36
 # Of fewer cells a month is its first letter.
 NAME_CELLS_MIN = 4
 # Title, months, and a row on either side.
@@ -32,8 +34,11 @@ def window(points: Sequence[Point], at: str) -> list[Point | str]:
         return []
     told = {point.month: point for point in points}
     names = [points[0].month]
-    while names[-1] < points[-1].month and (after := following(names[-1])) != names[-1]:
-        names.append(after)
+    while len(names) < MONTHS_TOLD_MAX and names[-1] < points[-1].month:
+        names.append(following(names[-1]))
+    if names[-1] != points[-1].month:
+        # No months, or too many: as they were told.
+        names = list(told)
     newest = len(names)
     if at in names:
         newest = max(names.index(at) + 1, newest if newest - names.index(at) <= MONTHS_SHOWN else 0)

@@ -1,0 +1,62 @@
+"""Over/Under by months: the month on view is the cursor of the trend, by keys and by the mouse; one currency at a time."""
+
+from tests.tui.driving import driven
+from tests.tui.scripted import Scripted
+from tests.tui.test_screen_over_under import Asked, money, opened
+from tui.widgets.chart_trend import TrendChart
+from ullage.v1 import analysis_pb2
+
+
+async def test_the_month_is_the_cursor_of_the_trend(aggregator: Scripted) -> None:
+    async with driven(aggregator) as driver:
+        await opened(driver)
+        await driver.press("comma")
+        await driver.see("Sep 2026", "Trend  Sep 2026")
+        assert aggregator.asked(Asked)[-1].month == "2026-09"
+        await driver.press("full_stop", "full_stop")
+        await driver.see("Oct 2026 is the newest that is shown here.")
+        await driver.press("p")
+        await driver.see("Period (reporting month)", "the last full month")
+        await driver.press("j", "j", "j", "enter")
+        await driver.see("Trend  Aug 2026")
+        assert aggregator.asked(Asked)[-1].month == "2026-08"
+
+
+async def test_a_click_on_a_column_of_the_trend_shows_that_month(aggregator: Scripted) -> None:
+    async with driven(aggregator) as driver:
+        await opened(driver)
+        chart = driver.app.screen.query_one(TrendChart)
+        line = next(text for text in str(chart.render()).splitlines() if "Mar" in text)
+        await driver.pilot.click(TrendChart, offset=(1 + line.index("Mar"), 3))
+        await driver.see("Trend  Mar 2026")
+        assert aggregator.asked(Asked)[-1].month == "2026-03"
+        await driver.pilot.click(TrendChart, offset=(1 + line.index("Nov"), 3))
+        await driver.see("Oct 2026 is the newest that is shown here.")
+
+
+async def test_older_months_are_asked_for_with_the_trend_that_holds_them(aggregator: Scripted) -> None:
+    async with driven(aggregator) as driver:
+        await driver.see("412")
+        driver.app.desk.month = "2025-06"
+        await driver.press("8")
+        await driver.see("Trend  Jun 2025", "▼ buffer EUR 700.00")
+    assert aggregator.asked(analysis_pb2.GetTrendRequest)[-1].months == 18
+
+
+async def test_the_trend_is_of_one_currency_after_the_other(aggregator: Scripted) -> None:
+    aggregator.script.answers["GetTrend"] = analysis_pb2.Trend(
+        points=[
+            analysis_pb2.TrendPoint(
+                month="2026-10",
+                overage=money(amount, currency),
+                buffer=money("0", currency),
+                cost=money(amount, currency),
+            )
+            for amount, currency in (("12.00", "EUR"), ("90000", "JPY"))
+        ]
+    )
+    async with driven(aggregator) as driver:
+        await driver.press("8")
+        await driver.see("▲ overage EUR 12.00")
+        await driver.press("c")
+        await driver.see("▲ overage JPY 90,000")
