@@ -14,8 +14,6 @@ PAGE_ENTRIES = 500
 PAGES_MAX = 4
 UNDO_SECONDS_MAX = 300.0
 LINES_MAX = 100
-# The audit log calls an act that took another one back by this word and the other's number.
-_UNDID = "undo "
 
 
 async def find(desk: Desk, *, redo: bool) -> Act | str:
@@ -30,7 +28,7 @@ async def find(desk: Desk, *, redo: bool) -> Act | str:
             )
             reply = await desk.aggregator.ask(desk.aggregator.admin.ListAudit, request)
             for entry in reply.entries:
-                if entry.reversible and not entry.undone_by and entry.act.startswith(_UNDID) == redo:
+                if entry.reversible and not entry.undone_by and bool(entry.undoes) == redo:
                     return undo_act(desk, entry.group_id, entry.act, moment(entry.at))
             after = reply.page.next
             if not after:
