@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import grpc
 import pytest
 
 from tests.tui.driving import Driver, driven
@@ -300,3 +301,21 @@ async def test_buckets_are_exported_as_they_are_listed(
         await driver.see("30 rows")
     [written] = tmp_path.glob("ullage-buckets-*.csv")
     assert len(written.read_text("utf-8").splitlines()) == 31
+
+
+async def test_what_the_aggregator_refuses_is_said_and_the_marks_stay(aggregator: Scripted) -> None:
+    async with driven(aggregator) as driver:
+        await on_buckets(driver)
+        await driver.press("space", "space")
+        aggregator.script.failure = (
+            grpc.StatusCode.FAILED_PRECONDITION,
+            "the client Brook & Sons is disabled; enable it first",
+        )
+        await driver.press("A")
+        await driver.see("✖ The client Brook & Sons is disabled; enable it first.")
+        await driver.press("escape")
+        await driver.see("2 marked")
+        await driver.press("x", "ctrl+s")
+        await driver.see("✖ The client Brook & Sons is disabled")
+        await driver.press("escape")
+    assert all(one.dry_run for one in aggregator.asked(Enable))

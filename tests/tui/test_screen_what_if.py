@@ -69,7 +69,9 @@ async def test_each_figure_is_asked_while_it_is_typed(aggregator: Scripted) -> N
         assert not aggregator.asked(Asked)
         await driver.press(*"60")
         # Two ended readings of 80.125 units at 2.5 and above the commit at 4.
-        await driver.see("EUR before", "500.00", "EUR after", "461.00", "▼ EUR 39.00 less", "By period  2")
+        await driver.see(
+            "EUR before", "500.00", "EUR after", "461.00", "▼ EUR 39.00 less", "By period  2", "2026-10-01"
+        )
         await driver.press("enter", *"+10%")
         await driver.see("491.00", "▼ EUR 9.00 less")
         await driver.press("down", "down", *"1")

@@ -66,7 +66,7 @@ def history(
         Column("% commit", lambda r, now: Text(percent(r.percent_of_commit)), 8, right=True, above=100),
         Column("Used", lambda r, now: _part(r.used, ""), 10, right=True, above=110),
         Column("Overage", lambda r, now: _part(r.overage, BAD), 9, right=True),
-        Column("Buffer", lambda r, now: _part(r.buffer, ""), 9, right=True),
+        Column("Buffer", lambda r, now: _part(r.buffer, ""), 9, right=True, above=72),
         Column("Cost", lambda r, now: Text(money(r.cost, r.currency), "bold"), 12, right=True, sort="cost"),
     )
     listing: Listing[Reading] = Listing(
@@ -130,12 +130,12 @@ def _figure(field: str) -> Text:
 
 TERMS_SHOWN: Sequence[Column[DatedTerms]] = (
     Column("From", lambda t, now: Text(clean(t.terms.starts_on, 10)), 10, sort="starts_on"),
-    Column("Until", lambda t, now: Text(clean(t.until, 10) or NONE), 10),
+    Column("Until", lambda t, now: Text(clean(t.until, 10) or NONE), 10, above=76),
     Column("Commit", lambda t, now: _figure(t.terms.commit), 10, right=True),
     Column("Base", lambda t, now: Text(plain(t.terms.base_price) or NONE), 8, right=True),
     Column("Overage", lambda t, now: Text(plain(t.terms.overage_price) or NONE), 8, right=True),
     Column("Agg", lambda t, now: Text(clean(t.terms.aggregation, 10)), 5),
-    Column("State", lambda t, now: Text(t.state, GOOD if t.now else FAINT), 5),
+    Column("State", lambda t, now: Text(t.state, GOOD if t.now else FAINT), 5, above=70),
     Column("Besides", lambda t, now: Text(more_words(t.terms)), 8, share=1),
 )
 

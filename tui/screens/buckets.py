@@ -42,7 +42,7 @@ COLUMNS: Sequence[Column[Bucket]] = (
     Column("Unit", lambda b, now: text(b.unit_type), 9, sort="unit_type"),
     Column("Agg", lambda b, now: text(b.terms.aggregation), 5, above=100),
     Column("Usage", lambda b, now: used(b), 14, right=True, sort="current_usage"),
-    Column("Commit", lambda b, now: cells.commit(b.terms, b.symbol), 12, right=True),
+    Column("Commit", lambda b, now: cells.commit(b.terms, b.symbol), 12, right=True, above=66),
     Column(
         "Projected", lambda b, now: cells.projected_cost(b), 14, sort="projected_cost", right=True, above=140
     ),

@@ -36,8 +36,8 @@ Bucket = inventory_pb2.Bucket
 Period = closing_pb2.Period
 
 BUCKETS_SHOWN: Sequence[Column[Bucket]] = (
-    Column("Name", lambda b, now: text(b.name), 14, share=1, sort="name"),
-    Column("Current usage", lambda b, now: cells.usage(b), 14, right=True, sort="current_usage"),
+    Column("Name", lambda b, now: text(b.name), 12, share=1, sort="name"),
+    Column("Current usage", lambda b, now: cells.usage(b), 13, right=True, sort="current_usage"),
     Column("Commit", lambda b, now: cells.commit(b.terms, b.symbol), 11, right=True, above=100),
     Column("Base", lambda b, now: Text(plain(b.terms.base_price) or NONE), 7, right=True, above=100),
     Column("Overage", lambda b, now: Text(plain(b.terms.overage_price) or NONE), 7, right=True, above=100),

@@ -27,7 +27,7 @@ from ullage.v1 import inventory_pb2, types_pb2
 Client = inventory_pb2.Client
 
 COLUMNS: Sequence[Column[Client]] = (
-    Column("ID", lambda c, now: Text(str(c.id), FAINT), 5, right=True, sort="id"),
+    Column("ID", lambda c, now: Text(str(c.id), FAINT), 4, right=True, sort="id"),
     Column("Name", lambda c, now: text(c.name), 16, share=1, sort="name"),
     Column("Buckets", lambda c, now: Text(f"{c.buckets:,}"), 9, right=True, sort="buckets"),
     Column("Assets", lambda c, now: Text(f"{c.assets:,}"), 8, right=True, sort="assets", above=76),

@@ -1,6 +1,6 @@
 """What the last readings would have cost under other terms, of one bucket, one client or all; asked anew at each figure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -78,7 +78,7 @@ def _amount(value: Decimal, style: str = "") -> Text:
 
 
 _MONEY: Sequence[Column[Line]] = (
-    Column("Before", lambda w, now: _amount(w.before), 12, right=True, sort="before"),
+    Column("Before", lambda w, now: _amount(w.before), 12, right=True, sort="before", above=70),
     Column("After", lambda w, now: _amount(w.after, "bold"), 12, right=True, sort="after"),
     Column(
         "Difference",
@@ -88,17 +88,29 @@ _MONEY: Sequence[Column[Line]] = (
         sort="difference",
     ),
 )
-BY_READING: Sequence[Column[Line]] = (
-    Column("Period from", lambda w, now: Text(day(w.period_start)), 11, share=1, sort="period_start"),
-    Column("Quantity", lambda w, now: Text(quantity(w.quantity)), 12, right=True, sort="quantity"),
-    *_MONEY,
-)
 BY_BUCKET: Sequence[Column[Line]] = (
     Column("Client", lambda w, now: text(w.client_name), 10, share=1, sort="client_name"),
     Column("Bucket", lambda w, now: text(w.bucket_name), 10, share=1, sort="bucket_name"),
     Column("Readings", lambda w, now: Text(f"{w.readings:,}", FAINT), 8, right=True, above=90),
     *_MONEY,
 )
+
+
+def by_reading(zone: Callable[[], str]) -> Sequence[Column[Line]]:
+    """``zone``: where the days of the bucket's client begin."""
+    return (
+        Column(
+            "Period from",
+            lambda w, now: Text(day(w.period_start, zone())),
+            11,
+            share=1,
+            sort="period_start",
+        ),
+        Column(
+            "Quantity", lambda w, now: Text(quantity(w.quantity)), 12, right=True, sort="quantity", above=80
+        ),
+        *_MONEY,
+    )
 
 
 class FigureInput(Input):
@@ -154,6 +166,8 @@ class WhatIfScreen(ListScreen):
         self._main = main
         self._first = dict(figures or {})
         self._typing: Timer | None = None
+        # Of the bucket's client; empty: not asked yet.
+        self._zone = ""
         # What belongs in the field that has the focus.
         self._hinted = ""
 
@@ -181,7 +195,7 @@ class WhatIfScreen(ListScreen):
         """Readings of the bucket, or buckets."""
         listing: Listing[Line] = Listing(
             noun="readings" if self._bucket_id else "buckets",
-            columns=BY_READING if self._bucket_id else BY_BUCKET,
+            columns=by_reading(lambda: self._zone) if self._bucket_id else BY_BUCKET,
             fetch=self._fetch,
             key=lambda line: (line.bucket_id, line.currency, line.period_start),
             opens=lambda line: None if self._bucket_id else Narrow(line),
@@ -226,6 +240,9 @@ class WhatIfScreen(ListScreen):
         reply = await self.desk.aggregator.ask(
             self.desk.aggregator.analysis.WhatIf, request, seconds=RUN_SECONDS_MAX
         )
+        if self._bucket_id and not self._zone:
+            bucket = await self.desk.aggregator.bucket(self._bucket_id)
+            self._zone = (await self.desk.aggregator.client(bucket.client_id)).time_zone
         self._empty(NO_READINGS)
         bars.show_sums(sums_of(reply))
         if reply.notes:
