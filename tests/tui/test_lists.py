@@ -140,6 +140,52 @@ async def test_figures_change_by_themselves(aggregator: Scripted) -> None:
         await driver.see("EUR 9,999.99")
 
 
+async def test_nothing_moves_while_rows_are_marked_and_what_was_missed_comes_afterwards(
+    many: Scripted,
+) -> None:
+    async with driven(many) as driver:
+        await driver.press("3")
+        await driver.see("1–200 of 450")
+        await driver.press("j", "space")
+        await driver.see("1 marked", "▪")
+        many.script.assets[:0] = [builders.asset(9000 + n, f"early-{n}") for n in range(4)]
+        before = len(many.asked(inventory_pb2.ListAssetsRequest))
+        many.tell("asset")
+        await driver.pilot.pause(3.0)
+        assert len(many.asked(inventory_pb2.ListAssetsRequest)) == before
+        await driver.press("escape")
+        await driver.see("1–200 of 454")
+
+
+async def test_rows_are_marked_one_by_one_as_a_range_the_page_and_then_all(many: Scripted) -> None:
+    async with driven(many) as driver:
+        await driver.press("3")
+        await driver.see("1–200 of 450")
+        await driver.press("space", "j", "shift+down", "shift+down")
+        await driver.see("4 marked")
+        assert [asset.id for asset in rows(driver).chosen()] == [1, 3, 4, 5]
+        await driver.press("asterisk")
+        await driver.see("200 marked")
+        await driver.press("asterisk")
+        await driver.see("450 marked")
+        await driver.press("right_square_bracket")
+        await driver.see("201–400 of 450", "450 marked")
+        await driver.press("escape")
+        await driver.until(lambda: "marked" not in driver.seen(), "no mark")
+        await driver.see("201–400 of 450")
+
+
+async def test_marks_stay_on_pages_that_are_not_on_view(many: Scripted) -> None:
+    async with driven(many) as driver:
+        await driver.press("3")
+        await driver.see("1–200 of 450")
+        await driver.press("space", "right_square_bracket")
+        await driver.see("201–400 of 450", "1 marked")
+        await driver.press("space")
+        await driver.see("2 marked")
+        assert [asset.id for asset in rows(driver).chosen()] == [1, 201]
+
+
 async def test_news_about_something_else_asks_nothing(aggregator: Scripted) -> None:
     async with driven(aggregator) as driver:
         await driver.press("4")

@@ -1,6 +1,7 @@
 """One asset: what it says, what it suggests, the same machine seen twice, its past, and the acts on it."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -315,6 +316,20 @@ async def test_acts_of_the_list_work_on_the_one_asset(web: Scripted) -> None:
     [described] = web.asked(asset_acts_pb2.DescribeAssetsRequest)
     assert (list(described.asset_ids), described.description) == ([1], "rack 4")
     assert [one.dry_run for one in web.asked(inventory_pb2.AssignAssetsRequest)] == [True, False]
+
+
+async def test_its_usage_is_exported_in_the_words_of_the_command(web: Scripted, tmp_path: Path) -> None:
+    path = tmp_path / "usage.csv"
+    async with driven(web) as driver:
+        await opened(driver, "daily mean")
+        await driver.press("e")
+        await driver.see("Export asset usage", "what web-01 used")
+        await driver.press("home", "ctrl+k", *str(path), "enter")
+        await driver.see("90 rows")
+    lines = path.read_text().splitlines()
+    assert lines[0] == "unit_type,kind,day,value,symbol"
+    assert lines[1] == "ram,level,2026-10-23,8,GiB"
+    assert len(lines) == 91
 
 
 async def test_an_asset_that_is_not_there_is_said_and_what_was_shown_stays_when_it_cannot_be_refreshed(

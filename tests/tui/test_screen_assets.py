@@ -149,6 +149,28 @@ async def test_an_assignment_can_begin_at_a_moment_and_a_wrong_one_is_said_besid
     assert getattr(real, "from").ToJsonString() == "2026-11-14T23:00:00Z"
 
 
+async def test_assigning_to_the_client_that_has_it_already_keeps_rules_away(assets: Scripted) -> None:
+    async def assigned(
+        request: inventory_pb2.AssignAssetsRequest, context: Any
+    ) -> inventory_pb2.AssignAssetsReply:
+        await assets.enter(request, context)
+        return inventory_pb2.AssignAssetsReply(changed=0, audit_group=0 if request.dry_run else 77)
+
+    await assets.stop()
+    assets.AssignAssets = assigned  # type: ignore[method-assign]
+    await assets.start()
+    async with driven(assets) as driver:
+        await listed(driver)
+        await driver.press("o")
+        await form_open(driver)
+        await pick(driver, "client_id", "brook", "Brook & Sons")
+        await driver.press("enter")
+        await driver.see("They are Brook & Sons's already; rules leave them alone from then on.")
+        await driver.press("y")
+        await driver.see("Decided by hand: web-01 of Brook & Sons. z takes it back.")
+    assert [one.dry_run for one in assets.asked(inventory_pb2.AssignAssetsRequest)] == [True, False]
+
+
 async def test_nobody_ends_an_assignment(assets: Scripted) -> None:
     async with driven(assets) as driver:
         await listed(driver)

@@ -81,13 +81,14 @@ def show_usage(asset_id: int, days: int, form: str) -> None:
     Example: ullage assets usage 17 --days 7 --format csv
     """
     usage = run(lambda aggregator: aggregator.asset_usage(asset_id, days=days))
-    found = _usage_rows(usage)
+    found = usage_rows(usage)
     show((found, len(found)), USAGE_COLUMNS, form, "usage")
     if found:
         say(f"As of {stamp(moment(usage.as_of))}.")
 
 
-def _usage_rows(usage: inventory_pb2.AssetUsage) -> list[Row]:
+def usage_rows(usage: inventory_pb2.AssetUsage) -> list[Row]:
+    """A row per unit type and day; a day without a reading has no value."""
     found: list[Row] = []
     for series in usage.series:
         for point in series.days:

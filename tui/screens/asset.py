@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on, work
@@ -17,6 +17,7 @@ from tui.cli.output import to_table
 from tui.cli.rows import SERIES_COLUMNS, series_rows
 from tui.desk import Desk
 from tui.dialogs.choose import Choice, ChooseDialog
+from tui.dialogs.export import ExportDialog
 from tui.dialogs.shown import TextDialog
 from tui.failures import CallFailed
 from tui.format import ago, clean, day, moment, quantity, text
@@ -88,7 +89,7 @@ class AssetScreen(AssetKeys):
     MAIN = "assets"
     NEEDS: ClassVar[dict[str, str]] = {"accept": "Inventory/BindAssets"}
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (23, "-low"), (HIGH_LINES, "-high")]
-    DEFAULT_CSS = """
+    CSS = """
     AssetScreen #asset-notes { height: auto; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     AssetScreen .facts { margin-bottom: 0; }
     AssetScreen #asset-usage { min-height: 5; }
@@ -110,6 +111,7 @@ class AssetScreen(AssetKeys):
         Binding("i", "explain", "In full"),
         Binding("a", "accept", "Accept the suggestion", show=False),
         Binding("equals_sign", "same", "The same machine", key_display="=", show=False),
+        Binding("e", "export", "Export its usage", show=False),
         Binding("y", "copy", "Copy rows", show=False),
         Binding("Y", "copy_ids", "Copy id", show=False),
     ]
@@ -329,6 +331,23 @@ class AssetScreen(AssetKeys):
         elif self._actable():
             gone, into = (asset, other) if way == _INTO else (other, asset)
             self.perform(decisions.merge(self.desk, gone, into))
+
+    @work(group="export")
+    async def action_export(self) -> None:
+        """Its usage of the last 30 days, in the words of `ullage assets usage`."""
+        from tui.cli.assets import USAGE_COLUMNS, usage_rows
+
+        asked = self._asked
+        if asked is None:
+            return
+
+        async def rows(told: Any) -> list[Any]:
+            return usage_rows(asked.usage)
+
+        what = f"what {clean(asked.detail.asset.name, 40)} used, a row per unit type and day (UTC)"
+        dialog = ExportDialog("asset usage", USAGE_COLUMNS, rows, at=self.desk.clock(), what=what)
+        if saved := await self.app.push_screen_wait(dialog):
+            self.say(saved)
 
     def action_copy(self) -> None:
         """Its series as a table that can be pasted into a message."""

@@ -41,16 +41,26 @@ def deciding(
     title: str,
     said: str,
     make: Callable[[list[int], Trial], tuple[Method[Any, Any], Any]],
+    tried: Callable[[Any], None] = lambda reply: None,
+    otherwise: str = "",
     **more: Any,
 ) -> Act:
-    """An act on assets: ``make`` gives the call and its request for their ids; ``said`` is what was done, in the past."""
+    """An act on assets: ``make`` gives the call and its request for their ids; ``said`` is what was done, in the past.
+
+    ``tried`` adds to a dry run's reply what the aggregator does not count, ``otherwise`` is said where it was that.
+    """
     ids = [asset.id for asset in assets]
 
     async def call(trial: Trial) -> Any:
         method, request = make(ids, trial)
-        return await desk.aggregator.ask(method, request, seconds=ACT_SECONDS_MAX)
+        reply = await desk.aggregator.ask(method, request, seconds=ACT_SECONDS_MAX)
+        if trial.dry_run:
+            tried(reply)
+        return reply
 
     def done(reply: Any) -> str:
+        if otherwise and not reply.changed and reply.audit_group:
+            return otherwise
         return f"{said}: {reply.changed:,} of {plural(len(ids), 'asset')} changed."
 
     return Act(title=title, call=call, done=done, **more)
@@ -108,10 +118,19 @@ def _to_client(
             _set_from(request, at)
             return desk.aggregator.inventory.AssignAssets, request
 
+        def pins(reply: Any) -> None:
+            # Nobody changes hands, yet rules leave them alone from then on: that is something to do.
+            loose = sum(not asset.assigned_by_hand for asset in assets)
+            if loose and not reply.changed:
+                reply.changed = loose
+                reply.preview.notes.append(f"they are {who}'s already; rules leave them alone from then on")
+
         if client == NO_CLIENT:
             return deciding(desk, assets, f"End the assignment of {named(assets)}", "Assignment ended", make)
         past = "Moved" if title == "Move" else "Assigned"
-        return deciding(desk, assets, f"{title} {named(assets)} to {who}", f"{past} to {who}", make)
+        named_to = f"{title} {named(assets)} to {who}"
+        kept = f"Decided by hand: {named(assets)} of {who}."
+        return deciding(desk, assets, named_to, f"{past} to {who}", make, tried=pins, otherwise=kept)
 
     hint = "Part of a name; the arrows choose."
     if title == "Assign":
