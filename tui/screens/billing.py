@@ -86,7 +86,7 @@ class BillingScreen(MoneyScreen, ListScreen):
         self._headline = Headline()
         self.run_line = RunLine(desk)
         self.periods: ListTable[Period] = self._list(
-            "Periods", lists.periods_listing(self._periods, empty=NO_PERIODS, restricted=ask.restricted)
+            "Periods", lists.periods_listing(self._periods, empty=NO_PERIODS, restricted=ask.of_state)
         )
         self.readings: ListTable[Reading] = self._list(
             "Readings",
@@ -95,7 +95,7 @@ class BillingScreen(MoneyScreen, ListScreen):
         self.all_readings: ListTable[Reading] = self._list(
             "Readings",
             lists.readings_listing(
-                ask.readings, ask.zones, empty=NO_PERIODS, restricted=ask.restricted, with_client=True
+                ask.readings, ask.zones, empty=NO_PERIODS, restricted=ask.of_source, with_client=True
             ),
         )
         self.adjustments: ListTable[lists.Adjustment] = self._list(
@@ -131,7 +131,7 @@ class BillingScreen(MoneyScreen, ListScreen):
         self._view = view
         shown = self._shown()
         for one in self._lists():
-            one.display = one in shown
+            one.display = one in shown and (one is not self.readings or self.questions.of is not None)
         shown[0].focus_rows()
         self._draw_headline()
 
@@ -212,9 +212,9 @@ class BillingScreen(MoneyScreen, ListScreen):
         of, before = self.periods.table.current, self.questions.of
         self.questions.of = of
         key = self.periods.listing.key
-        if of is None:
-            self.readings.show_rows([])
-        elif before is None or key(before) != key(of):
+        # Without a period there is nobody whose readings could be shown.
+        self.readings.display = of is not None and self._view == VIEWS[0]
+        if of is not None and (before is None or key(before) != key(of)):
             self.readings.restart()
 
     @on(lists.ShowReadings)
@@ -295,18 +295,21 @@ class BillingScreen(MoneyScreen, ListScreen):
     def action_up(self) -> None:
         """First clears the filter, then what restricts the view, then goes back to the first view, then leaves."""
         asked = self.questions
+        late = self._view in VIEWS[2:]
         if self.table.clear_filter():
             return
-        late = self._view in VIEWS[2:]
-        if (late and asked.client) or (not late and (asked.source or asked.scope is not EVERY)):
-            asked.client = None if late else asked.client
-            asked.source, asked.scope = (asked.source, asked.scope) if late else ("", EVERY)
-            self._restart()
+        if late and asked.client:
+            asked.client = None
+        elif self._view == VIEWS[1] and asked.source:
+            asked.source = ""
+        elif not late and asked.scope is not EVERY:
+            asked.scope = EVERY
         elif self._view != VIEWS[0] and not self.desk.refusal("Closing/ListPeriods"):
             self._show_view(VIEWS[0])
-            self._restart()
         else:
             super().action_up()
+            return
+        self._restart()
 
     # What is done.
 

@@ -128,7 +128,8 @@ class FilesDialog(ModalScreen[bool | None]):
         Binding("j,down", "scroll(1)", "Down", show=False),
         Binding("k,up", "scroll(-1)", "Up", show=False),
     ]
-    DEFAULT_CSS = """
+    # Not the default's: the look of all screens would come before it.
+    CSS = """
     FilesDialog { align: center middle; background: $background 60%; }
     FilesDialog #files {
         width: 90; max-width: 96%; height: auto; max-height: 90%;

@@ -91,12 +91,12 @@ def reading_columns(zones: cells.Zones, *, with_client: bool) -> Sequence[Column
         if with_client
         else []
     )
-    narrow = 100 if with_client else 0
+    known, wide = (100, 140) if with_client else (70, 120)
     return (
         *first,
         Column("Bucket", lambda r, now: text(r.bucket_name), 10, share=1, sort="bucket_name"),
-        Column("Unit", lambda r, now: text(r.unit_type), 9, above=120),
-        Column("Period", lambda r, now: Text(zones.days(r)), 18, sort="period_start"),
+        Column("Unit", lambda r, now: text(r.unit_type), 9, above=wide),
+        Column("Period", lambda r, now: Text(zones.days(r)), 18, sort="period_start", above=70),
         Column(
             "Usage",
             lambda r, now: Text(quantity(r.quantity, r.symbol, short=True)),
@@ -106,10 +106,10 @@ def reading_columns(zones: cells.Zones, *, with_client: bool) -> Sequence[Column
         ),
         Column("% commit", lambda r, now: Text(percent(r.percent_of_commit)), 8, right=True, above=120),
         Column("Overage", lambda r, now: _part(r.overage, BAD), 10, right=True, above=100),
-        Column("Buffer", lambda r, now: _part(r.buffer), 10, right=True, above=120),
+        Column("Buffer", lambda r, now: _part(r.buffer), 10, right=True, above=wide),
         Column("Cost", lambda r, now: _cost(r), 14, right=True, sort="cost"),
         Column("Final", lambda r, now: cells.final(r.state), 5),
-        Column("Known", lambda r, now: cells.covered(r.coverage), 6, right=True, above=max(narrow, 70)),
+        Column("Known", lambda r, now: cells.covered(r.coverage), 6, right=True, above=known),
     )
 
 

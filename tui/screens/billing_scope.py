@@ -142,10 +142,14 @@ class Questions:
 
     # In words, for the titles of the lists.
 
-    def restricted(self) -> str:
-        """State and source type."""
-        parts = (f"{self.scope.name} ×" if self.scope.name else "", f"source: {self.source} ×")
-        return "  ".join(parts if self.source else parts[:1]).strip()
+    def of_state(self) -> str:
+        """The state that periods are restricted to."""
+        return f"{self.scope.name} ×" if self.scope.name else ""
+
+    def of_source(self) -> str:
+        """State and source type that readings are restricted to."""
+        source = f"source: {self.source} ×" if self.source else ""
+        return "  ".join(filter(None, (self.of_state(), source)))
 
     def of_whom(self) -> str:
         """Whose readings are shown."""
@@ -198,8 +202,8 @@ class Headline(Static):
         for currency in sorted(self.sums, key=lambda code: (code != self._chosen, code)):
             every, changing = self.sums[currency]
             parts.append(f"  {money(f'{every:f}', currency)}", "bold")
-            if changing:
-                parts.append(
-                    " (all ~ provisional)" if changing == every else f" (of it ~{changing:,f} provisional)"
-                )
+            if changing == every:
+                parts.append(" (all ~ provisional)")
+            else:
+                parts.append(f" (of it ~{changing:,f} provisional)" if changing else " (final)")
         return parts

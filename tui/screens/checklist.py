@@ -212,12 +212,12 @@ class ChecklistScreen(ListScreen):
         leads = LEADS.get(item.subject.partition(":")[0])
         hints = [f"enter opens {leads}"] if leads else []
         if not item.can_acknowledge:
-            hints.append("this passes by itself and cannot be acknowledged")
+            hints.append("it passes by itself and cannot be acknowledged")
         elif not item.open:
             hints.append("A withdraws the acknowledgement")
         else:
             hints.append("A lets it pass, with a reason")
-        panel.update(Text("\n").join([*lines, Text("; ".join(hints), FAINT)]))
+        panel.update(Text("\n").join([*lines, Text(sentence("; ".join(hints)), FAINT)]))
 
     # What an item is about.
 

@@ -90,10 +90,10 @@ def asset_columns(reading: billing_pb2.Reading) -> Sequence[Column[closing_pb2.E
 
 _SLOT_STATES = {
     "measured": ("measured", GOOD),
-    "absent": ("absent: not there, worth 0", FAINT),
-    "gap": ("gap: nothing is known", BAD),
-    "held": ("held: the value before it", ATTENTION),
-    "mixed": ("mixed: its series differ", ATTENTION),
+    "absent": ("absent (worth 0)", FAINT),
+    "gap": ("gap (unknown)", BAD),
+    "held": ("held (as before)", ATTENTION),
+    "mixed": ("mixed series", ATTENTION),
 }
 
 
@@ -104,7 +104,7 @@ def _state(slot: closing_pb2.ExplainedSlot) -> Text:
 
 SLOTS: Sequence[Column[closing_pb2.ExplainedSlot]] = (
     Column("Slot starts (UTC)", lambda s, now: Text(stamp(moment(s.start))[:16]), 18, sort="start"),
-    Column("Steps", lambda s, now: Text(_steps(s.value)), 22, right=True, sort="value"),
+    Column("Steps", lambda s, now: Text(_steps(s.value)), 20, right=True, sort="value"),
     Column("State", lambda s, now: _state(s), 16, share=1, sort="state"),
     Column("Decides", lambda s, now: Text("◀ decides", "bold") if s.decides else Text(""), 9, sort="decides"),
 )
@@ -236,12 +236,12 @@ class ExplainScreen(ListScreen):
 
     def _draw_crumbs(self) -> None:
         level, reading = self.level, self.level.reading
-        steps = ["Billing", f"{reading.client_name}/{reading.bucket_name}", self._zones.days(reading)]
-        steps.append("Explain")
-        if level.asset_id:
-            steps.append(level.asset or f"asset {level.asset_id}")
+        deep = bool(level.asset_id)
+        of = reading.bucket_name if deep else f"{reading.client_name}/{reading.bucket_name}"
+        steps = ["Billing", of, self._zones.days(reading)]
+        steps.append((level.asset or f"asset {level.asset_id}") if deep else "Explain")
         if level.slot is not None:
-            steps.append(stamp(moment(level.slot)))
+            steps.append(stamp(moment(level.slot))[:16])
         self._crumbs.show(*steps)
 
     def _lines(self) -> list[Text]:

@@ -252,7 +252,7 @@ class ReadingScreen(ListScreen):
         self._crumbs.show("Billing", reading.client_name, reading.bucket_name, self._zones.days(reading))
         self.query_one(Facts).show_facts(self._facts(is_final))
         self.query_one(Waterfall).show_reading(reading, is_final=is_final)
-        said = Text(cells.coverage_words(reading.coverage))
+        said = Text(f"{cells.coverage_words(reading.coverage)}\n{self._terms_line()}")
         if self._trouble is not None:
             said = Text(f"✖ not refreshed: {clean(str(self._trouble), 300)}", BAD)
         elif self._gone:
@@ -275,7 +275,6 @@ class ReadingScreen(ListScreen):
             ("Commit", Text(f"{commit}{reach}")),
             ("Cost", cost),
             ("Takes", text(f"{reading.unit_type} of {reading.source_type}")),
-            ("Terms", self._terms_cell()),
             ("Counted", Text(f"to {stamp(moment(reading.as_of))}")),
             ("Stored by", Text(stamp(moment(reading.cutoff)))),
             ("Evidence", self._evidence_cell(is_final)),
@@ -286,18 +285,15 @@ class ReadingScreen(ListScreen):
         known = self._bucket.all_terms if self._bucket is not None else ()
         return next((one for one in known if one.id == segment.terms_id), None)
 
-    def _terms_cell(self) -> Text:
+    def _terms_line(self) -> str:
+        """Under which terms it was rated; of several sets the segments say which."""
         segments = self.reading.segments
-        if not segments:
-            return Text(NONE, FAINT)
-        if len(segments) > 1:
-            return Text(f"{len({one.terms_id for one in segments})} sets, by segment (enter)")
-        terms = self._terms_of(segments[0])
-        return Text(
-            "enter shows them"
-            if terms is None
-            else terms_words(terms, self.reading.currency, self.reading.symbol)
-        )
+        if len({one.terms_id for one in segments}) > 1:
+            return "Terms: other ones in each segment; enter on a segment shows them."
+        terms = self._terms_of(segments[0]) if segments else None
+        if terms is None:
+            return "Terms: not known any more." if self._bucket is not None else "Terms: …"
+        return f"Terms: {terms_words(terms, self.reading.currency, self.reading.symbol)}."
 
     def _evidence_cell(self, is_final: bool) -> Text:
         if self._verified is not None:

@@ -73,7 +73,7 @@ class VerifyScreen(ListScreen):
 
     MAIN = "billing"
     DEFAULT_CSS = """
-    VerifyScreen #verify-progress { height: 1; padding: 0 1; }
+    VerifyScreen #verify-progress { height: auto; max-height: 4; padding: 0 1; }
     VerifyScreen #verify-text { height: auto; max-height: 7; padding: 0 1; border-top: solid $border; }
     """
 
@@ -131,7 +131,14 @@ class VerifyScreen(ListScreen):
         return ListTable(listing, heading="Final readings", clock=self.desk.clock)
 
     async def _fetch(self, page: Page, search: str) -> tuple[Sequence[Verification], types_pb2.PageInfo]:
+        if self._error is not None and not self._found:
+            raise self._error
         return local_page(self._found, page, search, "bucket_name")
+
+    def ask(self) -> None:
+        """There is nothing to show before the first one, unless there is none."""
+        if self._found or self._over:
+            super().ask()
 
     def on_mount(self) -> None:
         """Begins."""
@@ -167,7 +174,8 @@ class VerifyScreen(ListScreen):
     @on(Over)
     def _ended(self, message: Over) -> None:
         self._over, self._error = True, message.error
-        self._draw()
+        self.table.refetch()
+        self._say_progress()
 
     def _draw(self) -> None:
         """Rows come in bursts; each is drawn once."""
