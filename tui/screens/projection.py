@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from rich.text import Text
-from textual import work
+from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
@@ -33,6 +33,8 @@ Projection = billing_pb2.Projection
 Track = analysis_pb2.TrackPoint
 # A search text of the contract has so many characters.
 SEARCH_CHARACTERS_MAX = 128
+# Rows of the terminal from which on there is one for the method.
+METHOD_ROWS_MIN = 22
 NO_RECORD = (
     "No record yet: it is kept from the first period on that was projected and has ended.\n\n"
     "Until then nothing is known of how far projections of this bucket are off"
@@ -103,11 +105,11 @@ class ProjectionScreen(ListScreen):
                 share=1,
                 sort="period_start",
             ),
-            Column("When passed", lambda t, now: Text(f"{t.share} %"), 11, right=True, sort="share"),
-            Column("Projected", lambda t, now: Text(quantity(t.projected, symbol)), 15, right=True),
-            Column("Became", lambda t, now: Text(quantity(t.became, symbol), "bold"), 15, right=True),
+            Column("Passed", lambda t, now: Text(f"{t.share} %"), 6, right=True, sort="share"),
+            Column("Projected", lambda t, now: Text(quantity(t.projected, symbol)), 13, right=True),
+            Column("Became", lambda t, now: Text(quantity(t.became, symbol), "bold"), 13, right=True),
             Column("Error", lambda t, now: _error(t), 8, right=True, sort="percent_error"),
-            Column("In range", lambda t, now: _within(t), 8),
+            Column("In range", lambda t, now: _within(t), 8, above=70),
         )
         listing: Listing[Track] = Listing(
             noun="earlier projections",
@@ -132,6 +134,10 @@ class ProjectionScreen(ListScreen):
         """What the list knew is shown at once."""
         super().on_mount()
         self._show()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Where there are few rows the record needs them more than an explanation does."""
+        self.query_one("#method").display = event.size.height >= METHOD_ROWS_MIN
 
     def ask(self) -> None:
         """For the record, and for the projection with its bucket."""
