@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from tests.tui import builders
 from tests.tui.driving import Driver, driven
 from tests.tui.estate_triage import MONDAY, Kind, monday
 from tests.tui.scripted import Scripted
+from tui.screens.triage_bucket import begin
 from tui.screens.unbound import UnboundScreen
 from ullage.v1 import asset_acts_pb2, inventory_pb2
+from ullage.wire import from_time
 
 Created = inventory_pb2.CreateBucketRequest
 Listed = inventory_pb2.ListAssetsRequest
@@ -291,7 +294,7 @@ async def test_a_new_bucket_begins_with_the_template_of_its_unit_type(
     await triage.press("ctrl+s")
     await triage.see("Create the bucket vm ram", "o assigns the asset to Brook & Sons")
     await triage.press("y")
-    await triage.see("Bucket vm ram is made.")
+    await triage.see("Bucket vm ram is made; the next binding run")
     dry, done = aggregator.asked(Created)
     assert (dry.dry_run, done.dry_run) == (True, False)
     assert (done.client_id, done.source_type, done.unit_type) == (1, "vm", "ram")
@@ -359,3 +362,36 @@ async def test_an_error_on_the_way_to_the_form_is_said(triage: Driver, aggregato
     await triage.press("n")
     await triage.see("There is no asset")
     assert not aggregator.asked(Created)
+
+
+@pytest.mark.parametrize(
+    ("days", "cycle", "first"),
+    [
+        (3, {}, "2026-11-01"),
+        (45, {}, "2026-10-01"),
+        (45, {"cycle_count": 3}, "2026-08-01"),
+        (
+            10,
+            {"cycle_unit": "week", "period_start": from_time(datetime(2026, 11, 16, tzinfo=UTC))},
+            "2026-11-09",
+        ),
+        (45, {"period_start": from_time(datetime(2026, 10, 31, tzinfo=UTC))}, "2026-09-30"),
+        (3, {"period_start": None}, ""),
+    ],
+)
+def test_a_new_bucket_begins_with_the_period_since_which_something_is_unbound(
+    days: int, cycle: dict[str, object], first: str
+) -> None:
+    assert begin(builders.client(1, "Brook", **cycle), [builders.ago(days=days)]) == first
+
+
+async def test_a_bucket_beside_one_of_the_same_kind_takes_the_marked_alone(
+    triage: Driver, aggregator: Scripted
+) -> None:
+    aggregator.script.buckets = [builders.bucket(51, "memory", aggregator.script.clients[0])]
+    aggregator.script.unit_types = []
+    await go_to(triage, "web-01.brook")
+    await triage.press("plus", "n")
+    await triage.see("Which unit type?")
+    await triage.press("j", "enter")
+    await triage.see("on ram of vm", "name glob web-*.brook")

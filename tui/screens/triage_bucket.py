@@ -1,6 +1,5 @@
 """A new bucket for what nobody bills: with the terms of the unit type's template, or of the bucket that is most like it."""
 
-import shlex
 from calendar import monthrange
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -196,7 +195,10 @@ async def form(desk: Desk, rows: Sequence[Asset], needed: Needed, unit: str) -> 
     draft = await _draft(desk, needed, unit, client.currency)
     symbol = clean(needed.unit_types[unit].symbol, 16) if unit in needed.unit_types else unit
     pattern = common_pattern([row.name for row in rows]) if draft.narrow else ""
-    filtered = filter_words(draft.filtered) or (f"name glob {shlex.quote(pattern)}" if pattern else "")
+    alike = types_pb2.Condition(field="name", operator=types_pb2.OPERATOR_GLOB, pattern=pattern)
+    filtered = filter_words(draft.filtered) or filter_words(
+        types_pb2.Filter(conditions=[alike] if pattern else [])
+    )
     terms, currency = draft.terms, clean(client.currency, 3)
     fields = (
         Field("name", "Name", draft.name or f"{needed.source_type} {unit}", "Of the bucket.", required=True),
