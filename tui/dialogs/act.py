@@ -96,11 +96,12 @@ class ActDialog(ModalScreen[Any]):
     def on_mount(self) -> None:
         """Asks what it would do; without a dry run, or a question, goes on at once."""
         dialog = self.query_one("#dialog")
-        dialog.border_title = clean(self._act.title, 120)
+        dialog.border_title = Text(clean(self._act.title, 120))
         dialog.border_subtitle = "esc cancels"
         self.query_one("#dialog-word").display = False
         self.query_one("#dialog-ask").display = False
-        self.query_one("#do", Button).disabled = True
+        # What would be done is read before it can be said.
+        self.query_one("#do").display = False
         self.query_one("#cancel").focus()
         if self._act.dry:
             self._try()
@@ -142,10 +143,9 @@ class ActDialog(ModalScreen[Any]):
             ask = self.query_one("#dialog-ask", Static)
             ask.update(Text(f"Type {clean(self._word)} and press enter to do it; esc cancels."))
             ask.display = self.query_one("#dialog-word").display = True
-            self.query_one("#do").display = False
             self.query_one("#dialog-word").focus()
         else:
-            self.query_one("#do", Button).disabled = False
+            self.query_one("#do").display = True
 
     def _fail(self, error: CallFailed) -> None:
         if self._in_form:
@@ -153,7 +153,7 @@ class ActDialog(ModalScreen[Any]):
             return
         self._working = self._ready = False
         self._say([f"✖ {error}"], failed=True)
-        self.query_one("#do", Button).disabled = True
+        self.query_one("#do").display = False
         self.query_one("#dialog-word").display = self.query_one("#dialog-ask").display = False
         self.query_one("#cancel", Button).label = "Close"
         self.query_one("#cancel").focus()

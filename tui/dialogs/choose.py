@@ -55,7 +55,7 @@ class ChooseDialog(ModalScreen[str | None]):
     def on_mount(self) -> None:
         """The cursor stands on what holds now."""
         box = self.query_one("#choose")
-        box.border_title = clean(self._title, 100)
+        box.border_title = Text(clean(self._title, 100))
         box.border_subtitle = "enter chooses, esc cancels"
         found = self.query_one(OptionList)
         found.highlighted = next((i for i, c in enumerate(self._choices) if c.value == self._at), 0)
@@ -75,7 +75,7 @@ class ChooseDialog(ModalScreen[str | None]):
 
     def _take(self, choice: Choice) -> None:
         if choice.why_not:
-            self.notify(choice.why_not, markup=False, timeout=4)
+            self.notify(clean(choice.why_not), markup=False, timeout=4)
         else:
             _ = self.dismiss(choice.value)
 

@@ -74,7 +74,7 @@ class ExportDialog(ModalScreen[str]):
     def on_mount(self) -> None:
         """Enter is enough."""
         box = self.query_one("#form")
-        box.border_title = f"Export {clean(self._noun)}"
+        box.border_title = Text(f"Export {clean(self._noun)}")
         box.border_subtitle = "enter writes, esc cancels"
         self._say(f"In {Path.cwd()}, or where the name says.")
         self.query_one(Input).focus()

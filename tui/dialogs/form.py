@@ -80,7 +80,7 @@ class FormDialog(ModalScreen[Filled | None]):
     def on_mount(self) -> None:
         """In the first field."""
         box = self.query_one("#form")
-        box.border_title = clean(self._form.title, 120)
+        box.border_title = Text(clean(self._form.title, 120))
         box.border_subtitle = "enter: next field, esc cancels"
         self._inputs()[0].take_focus()
 

@@ -39,7 +39,7 @@ class TextDialog(ModalScreen[None]):
     def on_mount(self) -> None:
         """The keys stand in the frame."""
         box = self.query_one("#text")
-        box.border_title = clean(self._title, 120)
+        box.border_title = Text(clean(self._title, 120))
         box.border_subtitle = "y copies, esc closes" if self._copies else "esc closes"
         box.focus()
 

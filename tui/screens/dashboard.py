@@ -284,7 +284,7 @@ class DashboardScreen(LiveScreen):
         provisional = "~" if change is not None and change.provisional and figure != NONE else ""
         self.query_one("#mom", Card).show_figure(Text(f"{provisional}{figure}", "bold"))
         panel = self.query_one("#revenue-panel")
-        panel.border_title = (
+        panel.border_title = Text(
             f"Revenue by month, {clean(self.desk.currency, 3)}" if self.desk.currency else "Revenue by month"
         )
         panel.border_subtitle = "c: next currency" if several else "~ provisional"

@@ -12,6 +12,7 @@ from textual.timer import Timer
 from tui.desk import Desk
 from tui.dialogs.act import Act, ActDialog
 from tui.dialogs.form import Filled, Form, FormDialog
+from tui.format import clean
 from tui.messages import GoTo, Refreshed
 from tui.preview import consequences
 from tui.screens import undo
@@ -24,6 +25,7 @@ REFETCH_SECONDS_MIN = 2.0
 # "3 min ago" is drawn anew this often.
 REDRAW_SECONDS = 20.0
 SAID_SECONDS = 6.0
+SAID_CHARACTERS_MAX = 500
 
 
 class LiveScreen(Screen[None]):
@@ -175,7 +177,7 @@ class LiveScreen(Screen[None]):
     def say(self, words: str, *, failed: bool = False) -> None:
         """A line that goes away by itself."""
         severity = "error" if failed else "information"
-        self.notify(words, severity=severity, timeout=SAID_SECONDS, markup=False)  # type: ignore[arg-type]
+        self.notify(clean(words, SAID_CHARACTERS_MAX), severity=severity, timeout=SAID_SECONDS, markup=False)  # type: ignore[arg-type]
 
     @work(group="act")
     async def perform(self, act: Act) -> None:

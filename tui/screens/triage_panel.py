@@ -140,7 +140,7 @@ class TriagePanel(Vertical):
             return
         title = cut(asset.name, NAME_CELLS_MAX)
         if self.border_title != title:
-            self.border_title = title
+            self.border_title = Text(title)
         self._say("head", heading(triage, asset))
         self._say("reason", reason(triage, asset))
         self._say("next", what_next(triage.alike(asset), marked, triage, now))
