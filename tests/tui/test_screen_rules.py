@@ -3,8 +3,17 @@
 import pytest
 
 from tests.tui.driving import Driver, driven
-from tests.tui.scripted import Scripted
+from tests.tui.scripted import Script, Scripted
 from ullage.v1 import inventory_pb2, types_pb2, unit_types_pb2
+
+
+@pytest.fixture
+def script(script: Script) -> Script:
+    """One unit type without a template, one with."""
+    for unit in script.unit_types:
+        if unit.name == "ram":
+            unit.ClearField("templates")
+    return script
 
 
 async def jump(driver: Driver, words: str, *seen: str) -> None:
