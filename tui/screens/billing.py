@@ -4,13 +4,11 @@ Runs billing, and leads to the close checklist, to where a figure comes from, an
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import DataTable
 
@@ -26,7 +24,7 @@ from tui.screens.billing_acts import finalise_act, not_ended
 from tui.screens.billing_cells import FINALISED
 from tui.screens.billing_files import last_day, write_files
 from tui.screens.billing_run import EVERYTHING, FORM, RunLine, counts_words, run_form
-from tui.screens.billing_scope import EVERY, SCOPES, VIEWS, Headline, Questions, Sum
+from tui.screens.billing_scope import EVERY, SCOPES, VIEW_CALLS, VIEWS, AddedUp, Headline, Questions
 from tui.screens.explain import ExplainScreen, Level
 from tui.screens.listing import ListScreen
 from tui.screens.money import MoneyScreen
@@ -44,13 +42,6 @@ NO_PERIODS = (
     "or overdue"
 )
 NO_READINGS = "No readings: nothing was rated in this period yet.\n\nR runs billing"
-
-
-@dataclass
-class AddedUp(Message):
-    """What the periods on view come to; None: too many to add up."""
-
-    sums: dict[str, Sum] | None
 
 
 class BillingScreen(MoneyScreen, ListScreen):
@@ -125,7 +116,7 @@ class BillingScreen(MoneyScreen, ListScreen):
         """A key that may not see periods has its readings alone."""
         super().on_mount()
         self.run_line.display = not self.desk.refusal("Admin/ListJobs")
-        self._show_view(VIEWS[1] if self.desk.refusal("Closing/ListPeriods") else VIEWS[0])
+        self._show_view(self._views()[0])
 
     def _show_view(self, view: str) -> None:
         self._view = view
@@ -143,6 +134,9 @@ class BillingScreen(MoneyScreen, ListScreen):
     def ask(self) -> None:
         """For everything on view, and how the job is doing."""
         self.run_line.look()
+        if self._view not in self._views():
+            # Who we are was not known yet when this view was chosen.
+            self._show_view(self._views()[0])
         for one in self._shown():
             if one is not self.readings or self.questions.of is not None:
                 one.refetch()
@@ -246,12 +240,14 @@ class BillingScreen(MoneyScreen, ListScreen):
     # Another view.
 
     def action_view(self) -> None:
-        """The next one."""
-        view = VIEWS[(VIEWS.index(self._view) + 1) % len(VIEWS)]
-        if view == VIEWS[0] and self.desk.refusal("Closing/ListPeriods"):
-            view = VIEWS[1]
-        self._show_view(view)
+        """The next one that this key may see."""
+        views = self._views()
+        at = views.index(self._view) if self._view in views else -1
+        self._show_view(views[(at + 1) % len(views)])
         self._restart()
+
+    def _views(self) -> list[str]:
+        return [view for view in VIEWS if not self.desk.refusal(VIEW_CALLS[view])] or [VIEWS[1]]
 
     @work(group="states")
     async def action_states(self) -> None:
@@ -304,8 +300,8 @@ class BillingScreen(MoneyScreen, ListScreen):
             asked.source = ""
         elif not late and asked.scope is not EVERY:
             asked.scope = EVERY
-        elif self._view != VIEWS[0] and not self.desk.refusal("Closing/ListPeriods"):
-            self._show_view(VIEWS[0])
+        elif self._view != self._views()[0]:
+            self._show_view(self._views()[0])
         else:
             super().action_up()
             return

@@ -66,7 +66,7 @@ PERIOD_COLUMNS_SHOWN: Sequence[Column[Period]] = (
         "Period", lambda p, now: Text(cells.period_days(p.first_day, p.last_day)), 18, sort="period_start"
     ),
     Column("State", lambda p, now: cells.period_state(p.state, overdue=p.overdue), 11),
-    Column("Bkts", lambda p, now: Text(f"{p.buckets:,}"), 5, right=True, sort="buckets", above=70),
+    Column("Buckets", lambda p, now: Text(f"{p.buckets:,}"), 7, right=True, sort="buckets", above=76),
     Column("Total", lambda p, now: _total(p), 15, right=True, sort="total"),
     Column("Checks", lambda p, now: cells.checks(p), 7, right=True, above=70),
     Column("Closes", cells.closes, 10, right=True, above=100),
@@ -91,7 +91,7 @@ def reading_columns(zones: cells.Zones, *, with_client: bool) -> Sequence[Column
         if with_client
         else []
     )
-    known, wide = (100, 140) if with_client else (70, 120)
+    known, wide = (100, 140) if with_client else (76, 120)
     return (
         *first,
         Column("Bucket", lambda r, now: text(r.bucket_name), 10, share=1, sort="bucket_name"),
@@ -109,7 +109,7 @@ def reading_columns(zones: cells.Zones, *, with_client: bool) -> Sequence[Column
         Column("Buffer", lambda r, now: _part(r.buffer), 10, right=True, above=wide),
         Column("Cost", lambda r, now: _cost(r), 14, right=True, sort="cost"),
         Column("Final", lambda r, now: cells.final(r.state), 5),
-        Column("Known", lambda r, now: cells.covered(r.coverage), 6, right=True, above=known),
+        Column("Coverage", lambda r, now: cells.covered(r.coverage), 8, right=True, above=known),
     )
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from rich.cells import cell_len
 from rich.text import Text
+from textual.message import Message
 from textual.widgets import Static
 
 from tui.client import PAGE_ROWS_MAX, Aggregator, Page
@@ -20,6 +21,13 @@ Reading = billing_pb2.Reading
 # All of it, and what of it may still change.
 Sum = tuple[Decimal, Decimal]
 VIEWS = ("by client", "readings", "adjustments", "too late")
+# What each view asks for: it is not offered to whom that is refused.
+VIEW_CALLS = {
+    "by client": "Closing/ListPeriods",
+    "readings": "Billing/ListReadings",
+    "adjustments": "Closing/ListAdjustments",
+    "too late": "Closing/ListTooLate",
+}
 # Beyond so many periods they are not added up here.
 ADDED_PERIODS_MAX = 5_000
 
@@ -161,6 +169,13 @@ class Questions:
     def of_client(self) -> str:
         """The client that adjustments and late usage are restricted to."""
         return f"of {clean(self.client[1], 40)} ×" if self.client else ""
+
+
+@dataclass
+class AddedUp(Message):
+    """What the periods on view come to; None: too many to add up."""
+
+    sums: dict[str, Sum] | None
 
 
 class Headline(Static):

@@ -166,7 +166,7 @@ class ReadingScreen(ListScreen):
                 Column("Overage", lambda s, now: _money(s.overage, BAD), 9, right=True),
                 Column("Limit", lambda s, now: _money(s.limit), 9, right=True, above=100),
                 Column("Cost", lambda s, now: _money(s.cost, "bold"), 10, right=True, share=1),
-                Column("Known", lambda s, now: cells.covered(s.coverage), 6, right=True, above=100),
+                Column("Coverage", lambda s, now: cells.covered(s.coverage), 8, right=True, above=100),
             ),
             fetch=self._fetch_segments,
             key=lambda segment: (segment.starts_at.seconds, segment.terms_id),
@@ -298,7 +298,7 @@ class ReadingScreen(ListScreen):
     def _evidence_cell(self, is_final: bool) -> Text:
         if self._verified is not None:
             return summary(self._verified)
-        return Text("kept with its hash; V verifies" if is_final else "none before it is final", FAINT)
+        return Text("kept; V verifies it" if is_final else "none before it is final", FAINT)
 
     @on(ShowTerms)
     def _show_terms(self, message: ShowTerms) -> None:

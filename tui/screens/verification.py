@@ -54,10 +54,11 @@ def failed(found: Verification) -> bool:
 
 def summary(found: Verification) -> Text:
     """All three in a few words."""
-    line = Text("✖ " if failed(found) else "✔ ", BAD if failed(found) else GOOD, no_wrap=True)
-    return line.append(
-        ", ".join(f"{name} {step_cell(getattr(found, name)).plain[2:]}" for name, _ in STEPS), ""
-    )
+    states = {name: getattr(found, name).state for name, _ in STEPS}
+    wrong = [name for name, state in states.items() if state == FAILED]
+    if wrong:
+        return Text(f"✖ failed: {', '.join(wrong)}", BAD)
+    return Text(f"✔ verified ({list(states.values()).count(OK)} of {len(STEPS)} steps)", GOOD)
 
 
 class Over(Message):
@@ -174,11 +175,15 @@ class VerifyScreen(ListScreen):
     @on(Over)
     def _ended(self, message: Over) -> None:
         self._over, self._error = True, message.error
-        self.table.refetch()
-        self._say_progress()
+        if self.query(ListTable):
+            self.table.refetch()
+            self._say_progress()
 
     def _draw(self) -> None:
         """Rows come in bursts; each is drawn once."""
+        if not self.query(ListTable):
+            # The screen is being left: its parts go one after another.
+            return
         if len(self._found) != len(self.table.table.items):
             self.table.refetch()
         self._say_progress()
