@@ -15,6 +15,10 @@ from tui.theme import ATTENTION, FAINT
 
 NAME_CELLS_MAX = 50
 REASON_CHARACTERS_MAX = 400
+# Below the list the panel is no higher than this,
+BELOW_LINES_MAX = 8
+# and its two lines of reason lose so many cells at most to words that go on to the next line, and to the edges.
+WRAP_CELLS = 16
 _ELSE = "o assign  b bind  n new bucket  d disregard  ! suppress"
 
 
@@ -74,8 +78,8 @@ def what_next(group: Alike | None, marked: Sequence[Asset], triage: Triage, now:
         these = f"these {group.size:,}" if group.size > 1 else "it"
         line.append(f"a accepts for {these}", "bold")
     elif group.size > 1:
-        line.append(_ELSE).append(f"  + marks the {group.size:,} alike", FAINT)
-        return line
+        which = f"  for these {group.size:,}" if triage.folded else f"  + marks the {group.size:,} alike"
+        return line.append(_ELSE).append(which, FAINT)
     else:
         return line.append(_ELSE)
     money = worth_words(group.money)
@@ -133,6 +137,10 @@ class TriagePanel(Vertical):
         yield Static(id="triage-next", classes="triage-words", markup=False)
         yield Static(id="triage-facts", markup=False)
 
+    def on_mount(self) -> None:
+        """Nothing to say before there are rows."""
+        self.display = False
+
     def show(self, asset: Asset | None, triage: Triage, marked: Sequence[Asset], now: datetime) -> None:
         """Follows the cursor; with None there is nothing left to decide."""
         self.display = asset is not None
@@ -142,7 +150,11 @@ class TriagePanel(Vertical):
         if self.border_title != title:
             self.border_title = Text(title)
         self._say("head", heading(triage, asset))
-        self._say("reason", reason(triage, asset))
+        why = reason(triage, asset)
+        if self.size.height < BELOW_LINES_MAX:
+            # Two lines, of which the first may end before its edge.
+            why.truncate(max(2 * self.size.width - WRAP_CELLS, 1), overflow="ellipsis")
+        self._say("reason", why)
         self._say("next", what_next(triage.alike(asset), marked, triage, now))
         self._say("facts", facts(asset, now))
 

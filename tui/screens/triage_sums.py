@@ -24,6 +24,7 @@ def leakage_words(leakage: analysis_pb2.ListLeakageReply) -> Text:
     return _line(
         "Not billed this period",
         money,
+        assets=sum(row.assets for row in leakage.rows),
         unpriced=sum(row.unpriced for row in leakage.rows),
         old=sum(row.assets for row in leakage.rows if row.age in _OLD),
     )
@@ -35,14 +36,15 @@ def page_words(rows: Iterable[Asset]) -> Text:
     return _line(
         "Not billed, of this page alone",
         worth(known),
+        assets=len(known),
         unpriced=sum(not row.unbound_money.amount for row in known),
         old=sum(row.days_unbound > 30 for row in known),
     )
 
 
-def _line(words: str, money: dict[str, Decimal], *, unpriced: int, old: int) -> Text:
+def _line(words: str, money: dict[str, Decimal], *, assets: int, unpriced: int, old: int) -> Text:
     line = Text(f"{words}: ", no_wrap=True, overflow="ellipsis")
-    line.append(worth_words(money) or "nothing that has a price", "bold")
+    line.append(worth_words(money) or ("nothing that has a price" if assets else "nothing"), "bold")
     if unpriced:
         line.append(f" · {unpriced:,} unpriced", ATTENTION)
     if old:

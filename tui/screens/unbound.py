@@ -28,6 +28,7 @@ from tui.screens.triage_filter import Chips, chosen, menu, values
 from tui.screens.triage_panel import TriagePanel
 from tui.screens.triage_sums import leakage_words, page_words
 from tui.screens.triage_table import TriageTable, columns
+from tui.theme import FAINT
 from tui.widgets.list_table import Export, Listing, ListTable
 from tui.widgets.row_table import RowTable
 from ullage.v1 import analysis_pb2, types_pb2
@@ -173,11 +174,17 @@ class UnboundScreen(AssetActs):
 
     @on(Summed)
     def _summed(self, message: Summed) -> None:
-        self._leakage = message.leakage
+        # What was said before still stands while it cannot be asked for.
+        self._leakage = message.leakage or self._leakage
         self._draw_sums()
 
     def _draw_sums(self) -> None:
-        line = leakage_words(self._leakage) if self._leakage is not None else page_words(self._rows())
+        rows = self._rows()
+        line = Text("What is not billed is not known.", FAINT)
+        if self._leakage is not None:
+            line = leakage_words(self._leakage)
+        elif rows:
+            line = page_words(rows)
         self.query_one("#triage-sums", Static).update(line)
 
     def _rows(self) -> Sequence[Asset]:
