@@ -30,8 +30,8 @@ def row(number: int, name: str, status: str, over: str, under: str, **more: Any)
         status=status,
         cost=money("1262.00", currency),
         committed=money("1250.00", currency) if status else None,
-        overage=money(over, currency) if status else None,
-        buffer=money(under, currency) if status else None,
+        overage=money(over or "0", currency),
+        buffer=money(under or "0", currency),
         delta_units=more.pop("delta_units", "3.5 GiB"),
         **more,
     )
@@ -84,9 +84,7 @@ def few(aggregator: Scripted) -> Scripted:
 async def test_the_last_full_month_is_shown_by_client_with_its_totals(few: Scripted) -> None:
     async with driven(few) as driver:
         await driver.press("8")
-        await driver.see(
-            "Oct 2026~", "overage EUR 42.00, JPY 90,000 · buffer EUR 410.25, JPY 0", "[By client]", "[all]"
-        )
+        await driver.see("Oct 2026~", "EUR ▲ 42.00 ▼ 410.25  JPY ▲ 90,000 ▼ 0", "[By client]", "[all]")
         assert columns(driver) == [
             "Client",
             "Types",
@@ -104,7 +102,6 @@ async def test_the_last_full_month_is_shown_by_client_with_its_totals(few: Scrip
         assert "= even" in line_with(driver, "Even")
         assert line_with(driver, "Free").count("—") == 4
         assert "JPY 1,262.00" in line_with(driver, "Yen")
-        assert "* longer" not in driver.seen()
     assert few.asked(Asked)[0] == Asked(by="client", month="2026-10")
 
 
@@ -193,7 +190,7 @@ async def test_right_size_has_the_commit_that_fits_and_what_the_client_would_sav
         assert columns(driver) == ["Client", "Unit", "Commit", "Buffer", "Units", "Unused", "Best", "Saves"]
         line = line_with(driver, "Brook")
         assert all(
-            words in line for words in ("800 GiB", "EUR 14,160.00", "5.66k", "59 %", "328", "14,160.00")
+            words in line for words in ("800 GiB", "EUR 14,160.00", "5,664", "59 %", "328.3", "14,160.00")
         )
         assert line_with(driver, "Fits").rstrip().endswith("—")
     asked = aggregator.asked(analysis_pb2.ListRightSizeRequest)[-1]

@@ -252,7 +252,7 @@ class OverUnderScreen(MoneyScreen, CyclingScreen):
 
     def _draw(self) -> None:
         self.query_one(OverUnderHead).show(
-            Heading(self.view, self._status, self._unit, self.month, self._found)
+            Heading(self.view, self._status, self._unit, self.month, self.currency, self._found)
         )
         if self._trend:
             points = [point for point in self._trend if currency_of(point) == self.currency]

@@ -1,7 +1,6 @@
 """What stands above the lists of Over/Under: which view of what, and what the month comes to."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rich.text import Text
 from textual.widgets import Static
@@ -24,12 +23,25 @@ class Heading:
     status: str = ""
     unit: str = ""
     month: str = ""
-    found: analysis_pb2.OverUnder | None = field(default=None)
+    # Which of several comes first.
+    currency: str = ""
+    found: analysis_pb2.OverUnder | None = None
 
 
-def sums(moneys: Iterable[types_pb2.Money]) -> str:
-    """``EUR 12.00, JPY 900``; never added over currencies."""
-    return ", ".join(money(one.amount, one.currency) for one in moneys) or "none"
+def _both(
+    over: types_pb2.Money | None, under: types_pb2.Money | None, *, only_buffer: bool, brief: bool
+) -> Text:
+    """``overage EUR 12.00 · buffer EUR 400.25``; of several currencies ``EUR ▲ 12.00 ▼ 400.25``."""
+    part = Text(no_wrap=True, end="")
+    if only_buffer:
+        return part.append("none" if under is None else money(under.amount, under.currency), ATTENTION)
+    if over is None or under is None:
+        return part.append("overage none · buffer none")
+    if not brief:
+        part.append("overage ").append(money(over.amount, over.currency), BAD)
+        return part.append(" · buffer ").append(money(under.amount, under.currency), ATTENTION)
+    part.append(f"{clean(over.currency, 3)} ").append(f"▲ {money(over.amount, '').strip()}", BAD)
+    return part.append(f" ▼ {money(under.amount, '').strip()}", ATTENTION)
 
 
 class OverUnderHead(Static):
@@ -80,10 +92,21 @@ class OverUnderHead(Static):
             line.append(f" unit: {clean(shown.unit, 24)} × ", "bold reverse").append("  ")
         if shown.found is None:
             return line.append("…", FAINT)
-        if shown.view == RIGHT_SIZE:
-            return line.append("Total buffer this period: ").append(sums(shown.found.buffer), ATTENTION)
-        line.append("overage ").append(sums(shown.found.overage), BAD)
-        line.append(" · buffer ").append(sums(shown.found.buffer), ATTENTION)
+        codes = [one.currency for one in shown.found.overage] or [""]
+        codes.sort(key=lambda code: code != shown.currency)
+        over = {one.currency: one for one in shown.found.overage}
+        under = {one.currency: one for one in shown.found.buffer}
+        line.append("Total buffer this period: " if shown.view == RIGHT_SIZE else "")
+        for place, code in enumerate(codes):
+            part = _both(
+                over.get(code), under.get(code), only_buffer=shown.view == RIGHT_SIZE, brief=len(codes) > 1
+            )
+            rest = f"+{len(codes) - place} currencies"
+            after = len(rest) + 2 if place + 1 < len(codes) else 0
+            if place and line.cell_len + part.cell_len + after > self.content_size.width:
+                return line.append(rest, FAINT)
+            line.append_text(part).append("  ")
+        line.rstrip()
         legend = f"  {LONG} longer than a month"
         fits = line.cell_len + len(legend) <= self.content_size.width
         if fits and any(row.long_period for row in shown.found.rows):

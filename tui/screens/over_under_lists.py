@@ -30,10 +30,12 @@ STATES = {
 }
 
 
-def amount(value: types_pb2.Money, style: str = "") -> Text:
-    """Without its currency, which stands beside the cost; faint where there is nothing."""
+def amount(row: Row, value: types_pb2.Money, style: str = "") -> Text:
+    """Without its currency, which stands beside the cost; faint where there is nothing, a dash without a commit."""
     found = decimal(value.amount)
-    return Text(NONE, FAINT) if found is None else Text(f"{found:,f}", style if found else FAINT)
+    if found is None or not row.status:
+        return Text(NONE, FAINT)
+    return Text(f"{found:,f}", style if found else FAINT)
 
 
 def with_currency(value: types_pb2.Money, style: str = "") -> Text:
@@ -107,7 +109,7 @@ _VERSUS: Column[Row] = Column(
 )
 _COMMITTED: Column[Row] = Column(
     "Committed",
-    lambda r, now: amount(r.committed),
+    lambda r, now: amount(r, r.committed),
     11,
     right=True,
     sort="committed",
@@ -129,7 +131,7 @@ def _money_columns(over: str, under: str) -> tuple[Column[Row], Column[Row]]:
     return (
         Column(
             "Overage",
-            lambda r, now: amount(r.overage, BAD),
+            lambda r, now: amount(r, r.overage, BAD),
             10,
             right=True,
             sort="overage",
@@ -137,7 +139,7 @@ def _money_columns(over: str, under: str) -> tuple[Column[Row], Column[Row]]:
         ),
         Column(
             "Buffer",
-            lambda r, now: amount(r.buffer, ATTENTION),
+            lambda r, now: amount(r, r.buffer, ATTENTION),
             10,
             right=True,
             sort="buffer",
@@ -225,9 +227,13 @@ def saves(row: RightSize) -> Decimal | None:
     return None if apart is None else max(-apart, Decimal(0))
 
 
-def _units(figure: str, symbol: str = "") -> Text:
+def _units(figure: str, symbol: str = "", *, cells: int) -> Text:
+    """Whole where there is room, else in three digits."""
     value = decimal(figure)
-    return Text(NONE, FAINT) if value is None else text(f"{short(value)} {symbol}".strip())
+    if value is None:
+        return Text(NONE, FAINT)
+    whole = quantity(figure, symbol, short=True)
+    return text(whole if len(whole) <= cells else f"{short(value)} {symbol}".strip())
 
 
 def _saves(row: RightSize) -> Text:
@@ -258,7 +264,7 @@ RIGHT_SIZE: Sequence[Column[RightSize]] = (
     ),
     Column(
         "Commit",
-        lambda r, now: _units(r.commit, r.symbol),
+        lambda r, now: _units(r.commit, r.symbol, cells=10),
         10,
         right=True,
         sort="commit",
@@ -274,7 +280,7 @@ RIGHT_SIZE: Sequence[Column[RightSize]] = (
     ),
     Column(
         "Units",
-        lambda r, now: _units(r.buffer_units),
+        lambda r, now: _units(r.buffer_units, cells=6),
         6,
         right=True,
         sort="buffer_units",
@@ -291,7 +297,7 @@ RIGHT_SIZE: Sequence[Column[RightSize]] = (
     ),
     Column(
         "Best",
-        lambda r, now: _units(r.best_commit),
+        lambda r, now: _units(r.best_commit, cells=6),
         6,
         right=True,
         sort="best_commit",

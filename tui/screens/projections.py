@@ -15,7 +15,7 @@ from tui.cli.projections import PROJECTION_COLUMNS, projection_row
 from tui.client import Page
 from tui.desk import Desk
 from tui.failures import CallFailed
-from tui.format import NONE, ago, day, decimal, moment, money, percent, text
+from tui.format import NONE, ago, day, decimal, moment, money, percent, quantity, text
 from tui.screens.listing import ListScreen
 from tui.screens.projections_run import ProjectionRunLine
 from tui.screens.what_if import open_what_if
@@ -27,6 +27,7 @@ from tui.widgets.row_table import Column
 from ullage.v1 import billing_pb2, types_pb2
 
 Projection = billing_pb2.Projection
+SO_FAR_CELLS = 6
 # Worst first; without a commit last.
 _OWN_ORDER = "percent_of_commit"
 NOTHING = (
@@ -50,9 +51,12 @@ class NewOverages(Message):
 
 
 def so_far(projection: Projection) -> Text:
-    """In three digits; the unit stands beside the projection."""
+    """Whole where there is room, else in three digits; the unit stands beside the projection."""
     used = decimal(projection.current_quantity)
-    return Text(NONE, FAINT) if used is None else Text(short(used))
+    if used is None:
+        return Text(NONE, FAINT)
+    whole = quantity(projection.current_quantity, short=True)
+    return Text(whole if len(whole) <= SO_FAR_CELLS else short(used))
 
 
 def between(projection: Projection) -> Text:
@@ -114,13 +118,14 @@ class ProjectionsScreen(ListScreen):
             return reach(projection, new=projection.bucket_id in self._new)
 
         return (
-            Column("Client", lambda p, now: text(p.client_name), 9, share=1, sort="client_name"),
-            Column("Bucket", lambda p, now: text(p.bucket_name), 11, share=1, sort="bucket_name"),
-            Column("So far", lambda p, now: so_far(p), 6, right=True, above=70),
+            Column("Client", lambda p, now: text(p.client_name), 9, share=2, sort="client_name"),
+            Column("Bucket", lambda p, now: text(p.bucket_name), 11, share=2, sort="bucket_name"),
+            Column("So far", lambda p, now: so_far(p), SO_FAR_CELLS, right=True, above=70),
             Column(
                 "Projected (range)",
                 lambda p, now: between(p),
                 20,
+                share=1,
                 right=True,
                 sort="projected_quantity",
             ),
