@@ -4,7 +4,7 @@ What is not taken is set aside with its reason (quarantine.py), the rest of the 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from aggregator.ingest import limits
 from aggregator.ingest.decode import Columns, Int64s, Refused, Uint32s
 from aggregator.ingest.dictionary import read_dictionary
+from aggregator.ingest.dropped import Hit, Suppressed
 from aggregator.ingest.late import Late, below_floor, late_readings
 from aggregator.ingest.quarantine import NO_FAULTS, Fault, Faulty, UInt8s, set_aside
 from aggregator.ingest.rows import Totals, tick_rows
@@ -37,10 +38,8 @@ class Resolved:
     widths: tuple[int, ...]
     # Ids of all source types there are, by name.
     source_types: Mapping[str, int]
-    # Of each series the id of the suppression that its asset fits, 0 for none; None when none fits any. And how many
-    # assets fit each.
-    rule: Int64s | None = None
-    suppressed_assets: Mapping[int, int] = field(default_factory=dict)
+    # None when no suppression fits any.
+    suppressed: Suppressed | None = None
 
     @cached_property
     def faulty(self) -> bool:
@@ -53,15 +52,6 @@ class Resolved:
         return bool(((self.fault != Fault.NONE) & (self.fault != Fault.SUPPRESSED)).any())
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """What one suppression dropped of a batch."""
-
-    rule: int
-    assets: int
-    readings: int
-
-
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Admitted:
     """A batch that is ready to be stored."""
@@ -71,9 +61,16 @@ class Admitted:
     reach: Reach
     totals: Totals
     faulty: Faulty
+    # What was suppressed of it, and where to tell that it is counted.
     hits: tuple[Hit, ...] = ()
+    suppressed: Suppressed | None = None
     # In no tick; None when there is none.
     late: Late | None = None
+
+    def committed(self) -> None:
+        """It is stored for good: assets that it was the first to count need not be looked up any more."""
+        if self.suppressed is not None:
+            self.suppressed.counted(self.hits)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,8 +103,8 @@ def admit(
         return taken
     faulty = NO_FAULTS
     hits: tuple[Hit, ...] = ()
-    if fault is not None and resolved.rule is not None:
-        hits = _hits(columns, resolved, resolved.rule)
+    if fault is not None and resolved.suppressed is not None:
+        hits = resolved.suppressed.hits(columns.series)
         fault = np.where(fault == Fault.SUPPRESSED, np.uint8(Fault.NONE), fault)
     if fault is not None and fault.any():
         dictionary = read_dictionary(columns.dictionary)
@@ -139,7 +136,15 @@ def admit(
         quarantined=len(faulty.readings),
         suppressed=sum(hit.readings for hit in hits),
     )
-    return Admitted(rows=list(rows), reach=reach, totals=totals, faulty=faulty, hits=hits, late=late)
+    return Admitted(
+        rows=list(rows),
+        reach=reach,
+        totals=totals,
+        faulty=faulty,
+        hits=hits,
+        suppressed=resolved.suppressed,
+        late=late,
+    )
 
 
 def faults(columns: Columns, resolved: Resolved, *, now_us: int) -> UInt8s:
@@ -147,15 +152,6 @@ def faults(columns: Columns, resolved: Resolved, *, now_us: int) -> UInt8s:
     tick = np.repeat(np.arange(len(columns.counts)), columns.counts)
     found = _faults(columns, resolved, tick=tick, tick_fault=_faults_of_time(columns, now_us))
     return np.zeros(len(columns.series), np.uint8) if found is None else found
-
-
-def _hits(columns: Columns, resolved: Resolved, rule: Int64s) -> tuple[Hit, ...]:
-    rules, readings = np.unique(rule[columns.series], return_counts=True)
-    return tuple(
-        Hit(number, resolved.suppressed_assets.get(number, 0), count)
-        for number, count in zip(rules.tolist(), readings.tolist(), strict=True)
-        if number
-    )
 
 
 def _faults_of_time(columns: Columns, now_us: int) -> UInt8s | None:

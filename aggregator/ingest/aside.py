@@ -67,17 +67,21 @@ async def keep_late(conn: Connection, applied: Applied, stored_at: datetime) -> 
 
 
 async def count_suppressed(conn: Connection, applied: Applied, stored_at: datetime) -> None:
-    """By suppression and agent; of the assets the number in the agent's newest batch counts."""
-    assets: dict[tuple[int, int], int] = {}
+    """Readings by suppression and agent; an asset counts once for a suppression, for the agent that was the first.
+
+    An asset that is counted already changes nothing, so neither what is offered again nor another aggregator counts it
+    twice.
+    """
     readings: Counter[tuple[int, int]] = Counter()
+    assets: dict[tuple[int, bytes], int] = {}
     for batch, content in applied:
         for hit in content.hits:
-            key = (hit.rule, batch.agent_id)
-            assets[key] = hit.assets
-            readings[key] += hit.readings
-    if not assets:
+            readings[hit.rule, batch.agent_id] += hit.readings
+            for asset in hit.assets:
+                assets.setdefault((hit.rule, asset), batch.agent_id)
+    if not readings:
         return
-    keys = sorted(assets)
+    keys = sorted(readings)
     await execute(
         conn,
         _Q["count_suppressed"],
@@ -85,8 +89,11 @@ async def count_suppressed(conn: Connection, applied: Applied, stored_at: dateti
             "at": stored_at,
             "rules": [rule for rule, _ in keys],
             "agents": [agent for _, agent in keys],
-            "assets": [assets[key] for key in keys],
             "readings": [readings[key] for key in keys],
+            "asset_rules": [rule for rule, _ in assets],
+            "asset_agents": list(assets.values()),
+            "assets": [asset for _, asset in assets],
+            "assets_max": limits.SUPPRESSED_ASSETS_PER_AGENT_MAX,
         },
     )
 

@@ -5,12 +5,14 @@ is away or a batch spoils its group. Nothing is acknowledged before it is commit
 """
 
 import asyncio
+from collections.abc import Sequence
 from logging import getLogger
 
 import psycopg
 
 import sql
 from aggregator.errors import Unavailable
+from aggregator.ingest.admit import Admitted
 from aggregator.ingest.aside import keep_rejected
 from aggregator.ingest.group import store_group
 from aggregator.ingest.judge import RETRY_MS, Offered
@@ -147,12 +149,15 @@ class Committer:
             batches = [waiting.batch for waiting in group]
             try:
                 async with asyncio.timeout(GROUP_SECONDS_MAX), self._db.transaction() as conn:
-                    return await store_group(conn, batches)
+                    answers = await store_group(conn, batches)
             except Outdated as moved:
                 for waiting in group:
                     batch = waiting.batch
                     if batch.world != moved.world and batch.again is not None:
                         waiting.batch = await batch.again(moved.world)
+            else:
+                _tell_committed(batches, answers)
+                return answers
         reason = "the rules are changing; offer the batch again"
         return [busy(waiting.batch.epoch, waiting.batch.seq, reason) for waiting in group]
 
@@ -231,6 +236,12 @@ class Committer:
         except (Unavailable, TimeoutError):
             return False
         return True
+
+
+def _tell_committed(batches: Sequence[Offered], answers: Sequence[ingest_pb2.Ack]) -> None:
+    for batch, answer in zip(batches, answers, strict=True):
+        if answer.outcome == ingest_pb2.OUTCOME_APPLIED and isinstance(batch.content, Admitted):
+            batch.content.committed()
 
 
 def busy(epoch: bytes, seq: int, reason: str, *, after_ms: int = RETRY_MS) -> ingest_pb2.Ack:

@@ -38,6 +38,8 @@ CLOCK_US_MAX = 2**60
 
 # Of an agent.
 SERIES_PER_AGENT_MAX = 10_000
+# Above it suppressions say *at least* so many assets.
+SUPPRESSED_ASSETS_PER_AGENT_MAX = 10_000
 # Above it the day's (UTC) quarantined readings are only counted.
 QUARANTINED_PER_DAY_MAX = 100_000
 CONFLICTS_PER_AGENT_MAX = 100

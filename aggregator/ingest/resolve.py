@@ -5,14 +5,13 @@ Also brings what is known of an asset up to what its agent says now. What the re
 
 import asyncio
 import json
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from logging import getLogger
 
 import numpy as np
-import numpy.typing as npt
 
 import sql
 from aggregator.domain.match import Facts
@@ -22,6 +21,7 @@ from aggregator.ingest.admit import Resolved
 from aggregator.ingest.agents import Agent
 from aggregator.ingest.decode import Refused
 from aggregator.ingest.dictionary import AssetFacts, Dictionary, read_dictionary
+from aggregator.ingest.dropped import Suppressed, digest_of
 from aggregator.ingest.quarantine import Fault, UInt8s
 from aggregator.ingest.rules import RuleSet
 from aggregator.store.database import Connection, Database, execute, fetch_all, fetch_one
@@ -191,9 +191,7 @@ class _Resolution:
         self._fault: UInt8s = np.zeros(len(dictionary.series), np.uint8)
         self._types: dict[str, _SourceType] = {}
         self._units: dict[str, _UnitType] = {}
-        # Ids of suppressions by asset, and what they come to for each series.
-        self._suppressed: dict[int, int] = {}
-        self._rule: npt.NDArray[np.int64] | None = None
+        self._suppressed: Suppressed | None = None
         # By index in the dictionary.
         self._asset_ids: dict[int, int] = {}
         self._series_ids: dict[int, int] = {}
@@ -228,6 +226,7 @@ class _Resolution:
 
     def _suppress(self) -> None:
         """Each asset is held against the rules once. A suppressed one is neither looked up nor created."""
+        rules: dict[int, int] = {}
         for index, asset in enumerate(self._assets):
             rule = self._rules.suppressed(
                 Facts(
@@ -241,10 +240,18 @@ class _Resolution:
                 )
             )
             if rule:
-                self._suppressed[index] = rule
-        if self._suppressed:
-            self._rule = np.array([self._suppressed.get(s.asset, 0) for s in self._series], np.int64)
-            self._fault[self._rule > 0] = Fault.SUPPRESSED
+                rules[index] = rule
+        if rules:
+            digests = {index: self._digest(self._assets[index]) for index in rules}
+            of_series = np.array([series.asset for series in self._series], np.int64)
+            self._suppressed = Suppressed(rules, digests, of_series)
+            self._fault[self._suppressed.rule > 0] = Fault.SUPPRESSED
+
+    def _digest(self, asset: AssetFacts) -> bytes:
+        known = self._types.get(asset.source_type)
+        # What nobody knows is this agent's own.
+        scope = self._agent.scope(known.scope if known else "agent")
+        return digest_of(asset.source_type, scope, asset.external_id)
 
     def _within_limit(self, missing: list[int], *, room: int) -> list[int]:
         """The first of them in key order; the readings of the others are quarantined."""
@@ -327,8 +334,7 @@ class _Resolution:
             amount=np.array([unit is not None and unit.kind == "amount" for unit in units], np.bool_),
             minutes=np.array(minutes, np.uint8),
             fault=self._fault,
-            rule=self._rule,
-            suppressed_assets=dict(Counter(self._suppressed.values())),
+            suppressed=self._suppressed,
             widths=tuple(sorted({*widths, *used} or {_DEFAULT_WIDTH_MINUTES})),
             source_types={name: source_type.id for name, source_type in self._types.items()},
         )

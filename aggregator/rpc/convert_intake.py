@@ -17,6 +17,7 @@ def suppression(row: SuppressionRow) -> inventory_pb2.Suppression:
         created_at=from_time(row.created_at),
         ended_at=from_time(row.ended_at),
         assets=row.assets,
+        more_assets=row.more_assets,
         readings=row.readings,
         last_hit=from_time(row.last_hit_at),
         created_by=row.created_by,

@@ -13,7 +13,10 @@ _Q = sql.queries("suppressions")
 
 @dataclass(frozen=True, slots=True)
 class SuppressionRow:
-    """A suppression with its counters over all agents; ``ended_at`` is None while it holds."""
+    """A suppression with its counters over all agents; ``ended_at`` is None while it holds.
+
+    ``assets``: how many different ones were dropped so far, with ``more_assets`` at least so many.
+    """
 
     id: int
     field: str
@@ -25,6 +28,7 @@ class SuppressionRow:
     created_by: str
     ended_by: str
     assets: int
+    more_assets: bool
     readings: int
     last_hit_at: datetime | None
 

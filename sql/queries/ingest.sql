@@ -269,13 +269,45 @@ on conflict (agent_id, day, reason) do update
 set kept = quarantine_day.kept + excluded.kept, counted_only = quarantine_day.counted_only + excluded.counted_only
 
 -- name: count_suppressed
-insert into suppression_hit (suppression_id, agent_id, assets, readings, last_hit_at)
-select k.rule, k.agent_id, k.assets, k.readings, %(at)s
-from unnest(%(rules)s::bigint[], %(agents)s::bigint[], %(assets)s::integer[], %(readings)s::bigint[])
-    k (rule, agent_id, assets, readings)
+-- Assets that are not counted yet are remembered in the order of their key, so that groups wait for each other in no circle,
+-- up to a number per agent. What is beyond it makes the count one of *at least*.
+with fresh as materialized (
+    select k.rule, k.agent_id, k.asset, row_number() over (partition by k.agent_id order by k.rule, k.asset) as place
+    from unnest(%(asset_rules)s::bigint[], %(asset_agents)s::bigint[], %(assets)s::bytea[]) k (rule, agent_id, asset)
+    where not exists (
+        select from suppressed_asset s where s.suppression_id = k.rule and s.asset = k.asset
+    )
+), held as materialized (
+    select a.agent_id, f.counted
+    from (select distinct agent_id from fresh) a
+    cross join lateral (
+        select coalesce(sum(h.counted_assets), 0) as counted from suppression_hit h where h.agent_id = a.agent_id
+    ) f
+), remembered as (
+    insert into suppressed_asset (suppression_id, asset, agent_id)
+    select f.rule, f.asset, f.agent_id
+    from fresh f
+    join held h on h.agent_id = f.agent_id
+    where h.counted + f.place <= %(assets_max)s::bigint
+    order by f.rule, f.asset
+    on conflict do nothing
+    returning suppression_id, agent_id
+)
+insert into suppression_hit (suppression_id, agent_id, counted_assets, more_assets, readings, last_hit_at)
+select k.rule, k.agent_id,
+       (select count(*) from remembered r where r.suppression_id = k.rule and r.agent_id = k.agent_id),
+       exists (
+           select from fresh f
+           join held h on h.agent_id = f.agent_id
+           where f.rule = k.rule and f.agent_id = k.agent_id and h.counted + f.place > %(assets_max)s
+       ),
+       k.readings, %(at)s
+from unnest(%(rules)s::bigint[], %(agents)s::bigint[], %(readings)s::bigint[]) k (rule, agent_id, readings)
 order by k.rule, k.agent_id
 on conflict (suppression_id, agent_id) do update
-set assets = excluded.assets, readings = suppression_hit.readings + excluded.readings, last_hit_at = excluded.last_hit_at
+set counted_assets = suppression_hit.counted_assets + excluded.counted_assets,
+    more_assets = suppression_hit.more_assets or excluded.more_assets,
+    readings = suppression_hit.readings + excluded.readings, last_hit_at = excluded.last_hit_at
 
 -- name: move_cursors
 update cursor c

@@ -3,11 +3,12 @@
 -- name: suppressions
 -- Those that hold first, then by age; ended ones only when asked for.
 select s.id, s.field, s.operator, s.pattern, s.reason, s.created_at, s.ended_at, s.created_by, s.ended_by,
-       coalesce(h.assets, 0) as assets,
+       coalesce(h.assets, 0) as assets, coalesce(h.more_assets, false) as more_assets,
        coalesce(h.readings, 0) as readings, h.last_hit_at
 from suppression s
 left join (
-    select suppression_id, sum(assets)::bigint as assets, sum(readings)::bigint as readings, max(last_hit_at) as last_hit_at
+    select suppression_id, sum(counted_assets)::bigint as assets, bool_or(more_assets) as more_assets,
+           sum(readings)::bigint as readings, max(last_hit_at) as last_hit_at
     from suppression_hit
     group by suppression_id
 ) h on h.suppression_id = s.id

@@ -327,7 +327,6 @@ async def test_undoing_a_suppression_ends_it_and_says_what_is_gone(
         returning="suppression_id",
         suppression_id=number,
         agent_id=estate.agent,
-        assets=1,
         readings=41,
         last_hit_at=datetime.now(UTC),
     )

@@ -21,6 +21,7 @@ SUPPRESSION_COLUMNS = (
     "created_at",
     "ended_at",
     "assets",
+    "more_assets",
     "readings",
     "last_hit",
 )
@@ -43,6 +44,8 @@ def suppression_row(suppression: inventory_pb2.Suppression) -> Row:
         "ended_by": suppression.ended_by or None,
         "ended_at": moment(suppression.ended_at),
         "assets": suppression.assets,
+        # There were more: then `assets` is *at least*.
+        "more_assets": suppression.more_assets,
         "readings": suppression.readings,
         "last_hit": moment(suppression.last_hit),
     }

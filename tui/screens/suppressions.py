@@ -29,6 +29,10 @@ def _hit(one: Suppression, now: datetime) -> Text:
     return Text(NONE, FAINT) if at is None else Text(ago(at, now))
 
 
+def _assets(one: Suppression) -> Text:
+    return Text(f"{one.assets:,}+" if one.more_assets else f"{one.assets:,}")
+
+
 def _state(one: Suppression) -> Text:
     ended = moment(one.ended_at)
     return Text("holds") if ended is None else Text(f"ended {day(ended)}", FAINT)
@@ -43,7 +47,7 @@ COLUMNS: Sequence[Column[Suppression]] = (
         "Created", lambda s, now: Text(day(moment(s.created_at)), FAINT), 10, sort="created_at", above=100
     ),
     Column("By", lambda s, now: text(s.created_by, FAINT), 10, share=1, above=120),
-    Column("Assets", lambda s, now: Text(f"{s.assets:,}"), 7, right=True, sort="assets"),
+    Column("Assets", lambda s, now: _assets(s), 7, right=True, sort="assets"),
     Column("Readings", lambda s, now: Text(f"{s.readings:,}"), 10, right=True, sort="readings"),
     Column("Last hit", _hit, 10, sort="last_hit", above=70),
     Column("State", lambda s, now: _state(s), 16, above=110),
@@ -142,10 +146,13 @@ class SuppressionsScreen(ListScreen):
 def told(one: Suppression) -> list[str]:
     """All of a suppression in lines."""
     ended = moment(one.ended_at)
+    dropped = plural(one.assets, "asset")
+    if one.more_assets:
+        dropped = f"at least {dropped}" if one.assets else "assets that were not counted"
     return [
         f"Drops assets whose {one.condition.field} {operator_words(one.condition.operator)} {one.condition.pattern}",
         f"Reason: {one.reason}",
         f"Since {day(moment(one.created_at))}, by {one.created_by or 'somebody'}",
         f"Ended {day(ended)} by {one.ended_by or 'somebody'}" if ended else "It holds.",
-        f"Dropped so far: {plural(one.assets, 'asset')}, {plural(one.readings, 'reading')}",
+        f"Dropped so far: {dropped}, {plural(one.readings, 'reading')}",
     ]

@@ -1474,12 +1474,18 @@ class Suppression(_message.Message):
     LAST_HIT_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
     ENDED_BY_FIELD_NUMBER: _builtins.int
+    MORE_ASSETS_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     reason: _builtins.str
     assets: _builtins.int
+    """How many different assets were dropped so far, each counted once whoever reported it and however often."""
     readings: _builtins.int
     created_by: _builtins.str
     ended_by: _builtins.str
+    more_assets: _builtins.bool
+    """There were more assets than `assets` says: an agent named more than are remembered of one, or some were dropped before
+    they were remembered.
+    """
     @_builtins.property
     def condition(self) -> _types_pb2.Condition: ...
     @_builtins.property
@@ -1503,10 +1509,11 @@ class Suppression(_message.Message):
         last_hit: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,
         ended_by: _builtins.str = ...,
+        more_assets: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "created_at", b"created_at", "ended_at", b"ended_at", "last_hit", b"last_hit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assets", b"assets", "condition", b"condition", "created_at", b"created_at", "created_by", b"created_by", "ended_at", b"ended_at", "ended_by", b"ended_by", "id", b"id", "last_hit", b"last_hit", "readings", b"readings", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assets", b"assets", "condition", b"condition", "created_at", b"created_at", "created_by", b"created_by", "ended_at", b"ended_at", "ended_by", b"ended_by", "id", b"id", "last_hit", b"last_hit", "more_assets", b"more_assets", "readings", b"readings", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
