@@ -21,6 +21,21 @@ def money(amount: str) -> types_pb2.Money:
     return types_pb2.Money(currency="EUR", amount=amount)
 
 
+def open_period(total: str) -> closing_pb2.ListPeriodsReply:
+    period = closing_pb2.Period(
+        client_id=1,
+        client_name="Brook & Sons",
+        start=from_time(builders.MONTH_START),
+        end=from_time(builders.MONTH_END),
+        first_day="2026-11-01",
+        last_day="2026-11-30",
+        state=billing_pb2.PERIOD_STATE_OPEN,
+        buckets=2,
+        total=money(total),
+    )
+    return closing_pb2.ListPeriodsReply(periods=[period], page=types_pb2.PageInfo(total=1))
+
+
 async def on_client(driver: Driver) -> None:
     await driver.until(lambda: driver.app.desk.identity is not None, "who we are")
     await driver.press("2")
@@ -34,13 +49,14 @@ async def test_the_open_period_is_compared_with_what_is_committed(aggregator: Sc
         rows=[
             analysis_pb2.OverUnderRow(
                 client_id=1,
-                cost=money("701.50"),
+                cost=money("700.00"),
                 committed=money("900.00"),
                 overage=money("12.00"),
                 buffer=money("210.50"),
             )
         ]
     )
+    aggregator.script.answers["ListPeriods"] = open_period("701.50")
     async with driven(aggregator) as driver:
         await on_client(driver)
         await driver.see("EUR 701.50", "EUR 900.00", "EUR 12.00", "EUR 210.50", "2026-11-01 – 11-30")
@@ -64,22 +80,7 @@ async def test_commit_and_prices_have_room_from_100_columns_on(aggregator: Scrip
 
 
 async def test_v_goes_through_buckets_assets_and_periods(aggregator: Scripted) -> None:
-    aggregator.script.answers["ListPeriods"] = closing_pb2.ListPeriodsReply(
-        periods=[
-            closing_pb2.Period(
-                client_id=1,
-                client_name="Brook & Sons",
-                start=from_time(builders.MONTH_START),
-                end=from_time(builders.MONTH_END),
-                first_day="2026-11-01",
-                last_day="2026-11-30",
-                state=billing_pb2.PERIOD_STATE_OPEN,
-                buckets=2,
-                total=money("701.50"),
-            )
-        ],
-        page=types_pb2.PageInfo(total=1),
-    )
+    aggregator.script.answers["ListPeriods"] = open_period("701.50")
     async with driven(aggregator) as driver:
         await on_client(driver)
         await driver.press("v")
@@ -90,6 +91,10 @@ async def test_v_goes_through_buckets_assets_and_periods(aggregator: Scripted) -
         await driver.press("v")
         await driver.see("Periods  1", "2026-11-01 – 11-30", "○ open", "EUR 701.50")
         assert aggregator.asked(closing_pb2.ListPeriodsRequest)[-1].client_id == 1
+        await driver.press("slash", *"1999", "enter")
+        await driver.see("Nothing matches “1999”.")
+        await driver.press("escape")
+        await driver.see("Periods  1")
         await driver.press("v")
         await driver.see("Buckets  2")
     assert not aggregator.asked(agreements_pb2.ReviewBucketsRequest)
@@ -142,3 +147,26 @@ async def test_it_draws_where_there_is_little_or_much_room(
     async with driven(aggregator, size=size) as driver:
         await on_client(driver)
         await driver.see("Projected", "on track")
+
+
+async def test_weeks_are_not_compared_by_the_month_that_holds_several(aggregator: Scripted) -> None:
+    aggregator.script.clients[0].cycle_unit = "week"
+    aggregator.script.answers["ListPeriods"] = open_period("170.25")
+    async with driven(aggregator) as driver:
+        await on_client(driver)
+        await driver.see("EUR 170.25", "1 week, from")
+    assert not aggregator.asked(analysis_pb2.GetOverUnderRequest)
+
+
+async def test_a_long_period_whose_last_month_has_not_begun_is_shown_without_its_commit(
+    aggregator: Scripted,
+) -> None:
+    def refused(request: analysis_pb2.GetOverUnderRequest) -> analysis_pb2.OverUnder:
+        raise ValueError(f"{request.month} has not begun")
+
+    aggregator.script.answers["GetOverUnder"] = refused
+    aggregator.script.answers["ListPeriods"] = open_period("170.25")
+    async with driven(aggregator) as driver:
+        await on_client(driver)
+        await driver.see("EUR 170.25", "1 month, from")
+    assert aggregator.asked(analysis_pb2.GetOverUnderRequest)

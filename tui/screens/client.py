@@ -1,7 +1,7 @@
 """One client: its open period in figures, its buckets, its assets, its periods."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from tui.cli.periods import PERIOD_COLUMNS, period_row
 from tui.cli.rows import BUCKET_COLUMNS, bucket_row
-from tui.client import AssetQuery, Page
+from tui.client import PAGE_ROWS_MAX, AssetQuery, Page
 from tui.desk import Desk
 from tui.failures import CallFailed
 from tui.format import NONE, clean, day, days, moment, money, plural, text
@@ -29,7 +29,7 @@ from tui.widgets.facts import Facts
 from tui.widgets.frame import Crumbs
 from tui.widgets.list_table import Export, Listing, ListTable
 from tui.widgets.row_table import Column
-from ullage.v1 import analysis_pb2, closing_pb2, inventory_pb2, types_pb2
+from ullage.v1 import analysis_pb2, billing_pb2, closing_pb2, inventory_pb2, types_pb2
 
 Client = inventory_pb2.Client
 Bucket = inventory_pb2.Bucket
@@ -69,10 +69,14 @@ PERIODS_SHOWN: Sequence[Column[Period]] = (
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The client as it is now; ``open``: its open period compared with what is committed, None: not billed yet."""
+    """The client as it is now, what its open period cost so far, and how that compares with what is committed.
+
+    ``compared`` is None where nothing is billed yet, and where a month holds several periods or the period's has not begun.
+    """
 
     client: Client
-    open: analysis_pb2.OverUnderRow | None
+    so_far: types_pb2.Money
+    compared: analysis_pb2.OverUnderRow | None
 
 
 class ClientScreen(BucketActs, CyclingScreen):
@@ -133,8 +137,18 @@ class ClientScreen(BucketActs, CyclingScreen):
 
     def _periods(self) -> ListTable[Period]:
         async def fetch(page: Page, search: str) -> tuple[Sequence[Period], types_pb2.PageInfo]:
-            reply = await self.desk.aggregator.periods(page, client_id=self._client_id, month=search)
-            return reply.periods, reply.page
+            if search:
+                # The aggregator finds names of clients, which are all the same here.
+                page = replace(page, size=PAGE_ROWS_MAX, after="")
+            reply = await self.desk.aggregator.periods(page, client_id=self._client_id)
+            if not search:
+                return reply.periods, reply.page
+            found = [
+                one
+                for one in reply.periods
+                if search in billing_cells.period_days(one.first_day, one.last_day)
+            ]
+            return found, types_pb2.PageInfo(total=len(found))
 
         listing: Listing[Period] = Listing(
             noun="periods",
@@ -156,21 +170,33 @@ class ClientScreen(BucketActs, CyclingScreen):
     async def _ask_client(self) -> None:
         try:
             client = await self.desk.aggregator.client(self._client_id)
-            compared = await self._compared(client)
+            found = Found(client, await self._so_far(client), await self._compared(client))
         except CallFailed as error:
             self.post_message(LoadFailed(error))
             return
-        self.post_message(Loaded(Found(client, compared)))
+        self.post_message(Loaded(found))
+
+    async def _so_far(self, client: Client) -> types_pb2.Money:
+        if self.desk.refusal("Closing/ListPeriods"):
+            return types_pb2.Money()
+        reply = await self.desk.aggregator.periods(
+            Page(size=1), client_id=client.id, state=billing_pb2.PERIOD_STATE_OPEN
+        )
+        return reply.periods[0].total if reply.periods else types_pb2.Money()
 
     async def _compared(self, client: Client) -> analysis_pb2.OverUnderRow | None:
-        """The open period's cost so far, commit, overage and buffer, by its reporting month."""
+        """The open period's commit, overage and buffer: of its reporting month, where that holds no other period."""
         end = moment(client.period_end)
-        if end is None or self.desk.refusal("Analysis/GetOverUnder"):
+        if end is None or client.cycle_unit != "month" or self.desk.refusal("Analysis/GetOverUnder"):
             return None
         month = day(end - timedelta(microseconds=1), client.time_zone)[:7]
         request = analysis_pb2.GetOverUnderRequest(by="client", client_id=client.id, month=month)
         aggregator = self.desk.aggregator
-        reply = await aggregator.ask(aggregator.analysis.GetOverUnder, request)
+        try:
+            reply = await aggregator.ask(aggregator.analysis.GetOverUnder, request)
+        except CallFailed:
+            # As of a long period whose last month has not begun; the rest is shown all the same.
+            return None
         return next((row for row in reply.rows if row.client_id == client.id), None)
 
     def on_load_failed(self, message: LoadFailed) -> None:
@@ -180,7 +206,7 @@ class ClientScreen(BucketActs, CyclingScreen):
     def on_loaded(self, message: Loaded[Found]) -> None:
         """As it is now, its name too."""
         message.stop()
-        client, compared = message.data.client, message.data.open
+        client, compared = message.data.client, message.data.compared
         period = days(moment(client.period_start), moment(client.period_end), client.time_zone)
         unit = clean(client.cycle_unit, 10) + ("" if client.cycle_count == 1 else "s")
         self._client_name = client.name
@@ -202,7 +228,7 @@ class ClientScreen(BucketActs, CyclingScreen):
         self.query_one(Facts).show_facts(
             [
                 ("Period", Text(period)),
-                ("So far", part("cost")),
+                ("So far", Text(money(message.data.so_far.amount, message.data.so_far.currency))),
                 ("Projected", Text(money(client.projected_cost, client.currency), "bold")),
                 ("Commit", part("committed")),
                 ("Overage", overage),
