@@ -60,3 +60,25 @@ async def test_the_trend_is_of_one_currency_after_the_other(aggregator: Scripted
         await driver.see("▲ overage EUR 12.00")
         await driver.press("c")
         await driver.see("▲ overage JPY 90,000")
+
+
+async def test_sums_of_currencies_for_which_there_is_no_room_are_counted(aggregator: Scripted) -> None:
+    codes = ("EUR", "GBP", "JPY", "USD")
+    aggregator.script.answers["GetOverUnder"] = analysis_pb2.OverUnder(
+        rows=[analysis_pb2.OverUnderRow(client_id=1, client_name="One", cost=money("1.00"))],
+        overage=[money("1749.21", code) for code in codes],
+        buffer=[money("2732.40", code) for code in codes],
+    )
+    aggregator.script.answers["GetTrend"] = analysis_pb2.Trend()
+    async with driven(aggregator) as driver:
+        await driver.press("8")
+        await driver.see("EUR ▲ 1,749.21 ▼ 2,732.40", "GBP ▲ 1,749.21 ▼ 2,732.40", "+2 currencies")
+        driver.app.desk.currencies[:] = list(codes)
+        driver.app.desk.currency = "GBP"
+        await driver.press("c")
+        await driver.see("JPY ▲ 1,749.21 ▼ 2,732.40", "EUR ▲ 1,749.21 ▼ 2,732.40", "+2 currencies")
+    async with driven(aggregator, size=(140, 40)) as driver:
+        await driver.press("8")
+        await driver.see(*(f"{code} ▲ 1,749.21 ▼ 2,732.40" for code in codes))
+        await driver.press("v", "v", "v")
+        await driver.see("Total buffer this period: EUR 2,732.40", "USD 2,732.40")
