@@ -172,6 +172,7 @@ async def test_new_terms_are_prefilled_from_those_in_force_and_start_with_the_ne
 
 
 async def test_terms_that_are_not_used_are_changed_where_they_are_listed(aggregator: Scripted) -> None:
+    aggregator.script.buckets[0].all_terms[-1].ends_on = "2028-01-01"
     async with driven(aggregator) as driver:
         await on_terms(driver)
         await driver.press("E")
@@ -187,7 +188,7 @@ async def test_terms_that_are_not_used_are_changed_where_they_are_listed(aggrega
     [tried] = aggregator.asked(Set)
     assert tried.dry_run
     assert tried.terms.base_price == "2.20"
-    assert tried.terms.starts_on == "2027-01-01"
+    assert (tried.terms.starts_on, tried.terms.ends_on) == ("2027-01-01", "2028-01-01")
 
 
 async def test_terms_are_deleted_after_their_day_was_typed(aggregator: Scripted) -> None:

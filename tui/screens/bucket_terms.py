@@ -35,8 +35,10 @@ def plain(field: str) -> str:
     return "" if value is None else number(value).replace(",", "")
 
 
-def terms_fields(terms: Terms, *, starts_on: str, symbol: str = "", currency: str = "") -> list[Field]:
-    """One for each part of terms, filled with these; names are those of the aggregator's errors."""
+def terms_fields(
+    terms: Terms, *, starts_on: str, ends_on: str = "", symbol: str = "", currency: str = ""
+) -> list[Field]:
+    """One for each part of terms, filled with these but for their days; names are those of the aggregator's errors."""
     unit, money = clean(symbol, 16) or "units", clean(currency, 3) or "the client's currency"
 
     def field(name: str, label: str, value: str, hint: str, *, required: bool = False) -> Field:
@@ -71,7 +73,7 @@ def terms_fields(terms: Terms, *, starts_on: str, symbol: str = "", currency: st
         field(
             "ends_on",
             "Ends on",
-            "",
+            ends_on,
             "First day on which they do not hold any more. Empty: until others start.",
         ),
         field(
@@ -149,9 +151,12 @@ def terms_form(
     With ``starts_on`` those that start then are replaced.
     """
     start = starts_on or day(moment(client.period_end), client.time_zone)
+    filling = bucket.terms if terms is None else terms
     fields = terms_fields(
-        bucket.terms if terms is None else terms,
+        filling,
         starts_on=start,
+        # Terms that follow others do not end where those did.
+        ends_on=filling.ends_on if starts_on else "",
         symbol=bucket.symbol,
         currency=bucket.currency,
     )
