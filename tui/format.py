@@ -193,5 +193,5 @@ def words_of_act(act: str) -> str:
 def month_name(month: str) -> str:
     """``Oct 2026`` of ``2026-10``; what is no month stays as it is."""
     year, _, number = clean(month, 7).partition("-")
-    known = number.isdigit() and 1 <= int(number) <= len(MONTHS)
+    known = number.isdecimal() and 1 <= int(number) <= len(MONTHS)
     return f"{MONTHS[int(number) - 1]} {year}" if known else f"{year}-{number}" if number else year

@@ -63,7 +63,7 @@ def token_form(desk: Desk) -> Form:
         if bool(values["site"]) == bool(values["agent_id"]):
             raise FormError("site", "Either a site, for a new agent, or an agent that exists.")
         minutes = values["seconds"]
-        if not (minutes.isdigit() and 0 < int(minutes) <= MINUTES_MAX):
+        if not (minutes.isdecimal() and 0 < int(minutes) <= MINUTES_MAX):
             raise FormError("seconds", f"Minutes from 1 to {MINUTES_MAX}.")
 
         async def call(trial: Trial) -> agents_pb2.CreateEnrolmentTokenReply:

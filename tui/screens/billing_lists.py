@@ -10,14 +10,13 @@ from tui.cli.billing import READING_COLUMNS, reading_row
 from tui.cli.corrections import ADJUSTMENT_COLUMNS, TOO_LATE_COLUMNS, adjustment_row, too_late_row
 from tui.cli.periods import PERIOD_COLUMNS, period_row
 from tui.client import Page
-from tui.format import NONE, day, moment, number, percent, quantity, stamp, text
+from tui.format import NONE, day, decimal, moment, number, percent, quantity, stamp, text
 from tui.messages import OpenAsset, OpenReading
 from tui.screens import billing_cells as cells
 from tui.theme import ATTENTION, BAD, FAINT
 from tui.widgets.list_table import Export, Listing
 from tui.widgets.row_table import Column
 from ullage.v1 import billing_pb2, closing_pb2, types_pb2
-from ullage.wire import to_decimal
 
 Period = closing_pb2.Period
 Reading = billing_pb2.Reading
@@ -80,7 +79,7 @@ def _cost(reading: Reading) -> Text:
 
 def _part(amount: str, style: str = "") -> Text:
     """Money that matters only when there is some."""
-    value = to_decimal(amount) if amount else None
+    value = decimal(amount)
     return Text(NONE if value is None else f"{value:,f}", style if value else FAINT)
 
 

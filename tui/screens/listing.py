@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from tui.cli.output import to_table
 from tui.client import Page
 from tui.dialogs.export import ExportDialog
-from tui.format import plural
+from tui.format import decimal, plural
 from tui.screens.live import LiveScreen
 from tui.widgets.list_table import ListTable
 from tui.widgets.row_table import RowTable
@@ -183,10 +183,10 @@ def _order(value: Any) -> Any:
     if isinstance(value, types_pb2.Money):
         value = value.amount
     if isinstance(value, str):
-        try:
-            return (1, Decimal(value), "")
-        except ArithmeticError:
-            return (2 if value else 0, Decimal(0), value.casefold())
+        amount = decimal(value)
+        if amount is not None:
+            return (1, amount, "")
+        return (2 if value else 0, Decimal(0), value.casefold())
     if hasattr(value, "seconds"):
         return (1, Decimal(value.seconds), "")
     return (1, Decimal(value), "")
