@@ -10,6 +10,7 @@ from tests.tui import builders
 from tests.tui.driving import Driver, driven
 from tests.tui.estate_billing import period
 from tests.tui.scripted import Scripted
+from tui.messages import GoTo
 from tui.screens.billing import BillingScreen
 from ullage.v1 import billing_pb2, closing_pb2
 
@@ -191,6 +192,13 @@ async def test_periods_are_searched_sorted_and_exported_as_the_command_does(
         rows = list(csv.DictReader(file))
     assert rows[0]["client"] < rows[-1]["client"]
     assert {"client", "first_day", "state", "open_items", "overdue"} <= set(rows[0])
+
+
+async def test_a_client_is_jumped_to_by_a_part_of_its_name(aggregator: Scripted) -> None:
+    async with driven(aggregator) as driver:
+        await driver.until(lambda: driver.app.desk.who, "the connection")
+        driver.app.post_message(GoTo("billing", search="quill"))
+        await driver.see("filter: quill", "Readings  Quill Press")
 
 
 async def test_keys_act_on_the_list_that_has_them(aggregator: Scripted) -> None:

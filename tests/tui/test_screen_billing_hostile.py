@@ -53,6 +53,18 @@ def script() -> Script:
         ],
         raw=[closing_pb2.RawReading(agent=name, unit_type=name, value=7) for name in hostile],
     )
+    _late(script)
+    run = billing_pb2.Run(
+        id=1, job="billing", state="failed", error=hostile[4] + hostile[0], counts={hostile[2]: 3}
+    )
+    script.jobs = [builders.job("billing", hostile[0])]
+    script.jobs[0].last_run.CopyFrom(run)
+    return script
+
+
+def _late(script: Script) -> None:
+    """What came late, and what is verified."""
+    hostile = builders.HOSTILE
     script.answers["ListAdjustments"] = closing_pb2.ListAdjustmentsReply(
         adjustments=[
             closing_pb2.Adjustment(
@@ -83,12 +95,6 @@ def script() -> Script:
         )
         for number, name in enumerate(hostile, start=1)
     ]
-    run = billing_pb2.Run(
-        id=1, job="billing", state="failed", error=hostile[4] + hostile[0], counts={hostile[2]: 3}
-    )
-    script.jobs = [builders.job("billing", hostile[0])]
-    script.jobs[0].last_run.CopyFrom(run)
-    return script
 
 
 def check(driver: Driver) -> None:

@@ -64,12 +64,24 @@ async def test_a_segment_opens_its_terms(aggregator: Scripted) -> None:
         await driver.see("Segments  1")
 
 
-async def test_adjustments_stand_below_and_open_what_they_correct(aggregator: Scripted) -> None:
+async def test_adjustments_stand_below_the_reading_they_correct(aggregator: Scripted) -> None:
     first = aggregator.script.buckets[0]
     async with driven(aggregator, size=(120, 40)) as driver:
         of = await opened(driver, aggregator, FINAL)
         assert of.bucket_id == first.id
         await driver.see("Adjustments of this period, and in it  1", "+1.25", "1 adjustment", "2 batches")
+        await driver.press("tab", "enter")
+        await driver.see("This reading is the one that it corrects.")
+
+
+async def test_an_adjustment_leads_from_the_period_it_stands_in_to_the_one_it_corrects(
+    aggregator: Scripted,
+) -> None:
+    async with driven(aggregator, size=(120, 40)) as driver:
+        await opened(driver, aggregator, ENDED)
+        await driver.see("Adjustments of this period, and in it  1")
+        await driver.press("tab", "enter")
+        await driver.see("Kestrel Health › vm vcpu › 2026-09-01 – 09-30")
 
 
 async def test_a_reading_that_is_gone_says_so(aggregator: Scripted) -> None:
@@ -127,6 +139,8 @@ async def test_a_step_that_failed_is_not_overlooked(aggregator: Scripted) -> Non
         aggregator.script.streams["Verify"] = [estate_billing.verification(of, rating="failed")]
         await driver.press("V")
         await driver.see("✖ 1 of 1 final reading cannot be defended", "✖ failed: 250.00 is stored, 240.00")
+        await driver.press("enter")
+        await driver.see("Verified: vm vcpu", "y copies")
 
 
 async def test_nothing_to_verify_and_a_broken_verification_say_so(aggregator: Scripted) -> None:
@@ -157,6 +171,9 @@ async def test_a_figure_is_explained_down_to_raw_readings_and_back(aggregator: S
         await driver.see("Slots  5", "held (as before)", "◀ decides", "mixed series, spread")
         await driver.press("j", "enter")
         await driver.see("Raw readings  3", "hv-01", "! Raw readings before 2026-08-01")
+        await driver.press("enter")
+        await driver.see("Raw reading, as its agent sent it", "17,179,869,185 steps of ram", "y copies")
+        await driver.press("escape")
         for title in ("Slots  5", "Assets  2", "Segments  1"):
             await driver.press("escape")
             await driver.see(title)

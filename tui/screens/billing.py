@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.timer import Timer
 from textual.widgets import DataTable
 
-from tui.client import PAGE_ROWS_MAX, Page
+from tui.client import Page
 from tui.desk import Desk
 from tui.dialogs.choose import Choice, ChooseDialog
 from tui.dialogs.form import Form
@@ -20,7 +20,7 @@ from tui.failures import CallFailed
 from tui.format import clean
 from tui.messages import OpenPeriod, OpenReading, Refreshed
 from tui.screens import billing_lists as lists
-from tui.screens.billing_acts import finalise_act, not_ended
+from tui.screens.billing_acts import corrected, finalise_act, not_ended
 from tui.screens.billing_cells import FINALISED
 from tui.screens.billing_files import last_day, write_files
 from tui.screens.billing_run import EVERYTHING, FORM, RunLine, counts_words, run_form
@@ -226,14 +226,9 @@ class BillingScreen(MoneyScreen, ListScreen):
 
     @work(exclusive=True, group="corrected")
     async def _find_corrected(self, wanted: lists.Adjustment) -> None:
-        try:
-            reply = await self.desk.aggregator.readings(Page(PAGE_ROWS_MAX), bucket_id=wanted.bucket_id)
-        except CallFailed as error:
-            self.say(str(error), failed=True)
-            return
-        found = next((one for one in reply.readings if one.period_start == wanted.of_start), None)
-        if found is None:
-            self.say("The reading that this corrects is not there any more.")
+        found = await corrected(self.desk, wanted)
+        if isinstance(found, str):
+            self.say(found, failed=True)
         else:
             self.post_message(OpenReading(found))
 

@@ -1,11 +1,12 @@
-"""What is done to a client's period: finalising it, after a dry run and with the client's name typed."""
+"""What is done about periods: finalising one, with the client's name typed; finding the reading that is corrected."""
 
-from tui.client import RUN_SECONDS_MAX
+from tui.client import PAGE_ROWS_MAX, RUN_SECONDS_MAX, Page
 from tui.desk import Desk
 from tui.dialogs.act import Act, Trial
+from tui.failures import CallFailed
 from tui.format import clean, money, plural
 from tui.screens.billing_cells import ENDED, FINALISED, period_days
-from ullage.v1 import closing_pb2
+from ullage.v1 import billing_pb2, closing_pb2
 
 Period = closing_pb2.Period
 
@@ -52,3 +53,13 @@ def finalise_lines(reply: closing_pb2.FinaliseReply) -> list[str]:
         f"{money(reply.total.amount, reply.total.currency)} in all.",
         "",
     ]
+
+
+async def corrected(desk: Desk, adjustment: closing_pb2.Adjustment) -> billing_pb2.Reading | str:
+    """The final reading that the adjustment corrects, or why it cannot be shown, in a sentence."""
+    try:
+        reply = await desk.aggregator.readings(Page(PAGE_ROWS_MAX), bucket_id=adjustment.bucket_id)
+    except CallFailed as error:
+        return str(error)
+    found = next((one for one in reply.readings if one.period_start == adjustment.of_start), None)
+    return found or "The reading that this corrects is not there any more."

@@ -22,7 +22,7 @@ from tui.desk import Desk
 from tui.dialogs.shown import TextDialog
 from tui.failures import sentence
 from tui.format import clean, day, decimal, moment, money, number, quantity, stamp, text
-from tui.messages import OpenAsset
+from tui.messages import OpenAsset, ShowText
 from tui.screens.billing_cells import FINALISED, Zones, figure
 from tui.screens.listing import ListScreen, local_page
 from tui.theme import ATTENTION, BAD, FAINT, GOOD
@@ -129,6 +129,18 @@ def _second(at: Timestamp) -> str:
     return "—" if found is None else f"{found:%Y-%m-%d %H:%M:%S}"
 
 
+def _raw_text(raw: closing_pb2.RawReading) -> ShowText:
+    """All of a raw reading: there is nothing below it."""
+    lines = [
+        f"Value      {number(raw.value)} steps of {clean(raw.unit_type, 60)}",
+        f"Since      {_second(raw.since)} UTC",
+        f"Read at    {_second(raw.ticked_at)} UTC",
+        f"Stored at  {_second(raw.stored_at)} UTC",
+        f"Agent      {clean(raw.agent, 200)}",
+    ]
+    return ShowText("Raw reading, as its agent sent it", lines, copies="\n".join(lines))
+
+
 class ExplainScreen(ListScreen):
     """One level of an explanation; asks once and again only when billing ran or ``r`` is pressed."""
 
@@ -174,7 +186,7 @@ class ExplainScreen(ListScreen):
                     raw.unit_type,
                     raw.value,
                 ),
-                opens=lambda raw: None,
+                opens=_raw_text,
                 empty="No raw readings of this slot are kept.",
                 export=Export("raw readings", RAW_COLUMNS, raw_row),
             )

@@ -17,9 +17,10 @@ from tui.desk import Desk
 from tui.dialogs.shown import TextDialog
 from tui.failures import CallFailed
 from tui.format import NONE, clean, days, decimal, moment, money, percent, plural, quantity, stamp, text
-from tui.messages import Loaded, LoadFailed, OpenBucket
+from tui.messages import Loaded, LoadFailed, OpenBucket, OpenReading
 from tui.screens import billing_cells as cells
-from tui.screens.billing_lists import adjustments_listing
+from tui.screens.billing_acts import corrected
+from tui.screens.billing_lists import OpenCorrected, adjustments_listing
 from tui.screens.explain import ExplainScreen, Level
 from tui.screens.listing import ListScreen, local_page
 from tui.screens.verification import summary, verify_reading
@@ -299,6 +300,21 @@ class ReadingScreen(ListScreen):
         if self._verified is not None:
             return summary(self._verified)
         return Text("kept; V verifies it" if is_final else "none before it is final", FAINT)
+
+    @on(OpenCorrected)
+    def _open_corrected(self, message: OpenCorrected) -> None:
+        if message.adjustment.of_start == self.reading.period_start:
+            self.say("This reading is the one that it corrects.")
+        else:
+            self._find_corrected(message.adjustment)
+
+    @work(exclusive=True, group="corrected")
+    async def _find_corrected(self, wanted: closing_pb2.Adjustment) -> None:
+        found = await corrected(self.desk, wanted)
+        if isinstance(found, str):
+            self.say(found, failed=True)
+        else:
+            self.post_message(OpenReading(found))
 
     @on(ShowTerms)
     def _show_terms(self, message: ShowTerms) -> None:

@@ -15,7 +15,7 @@ from tui.client import Page
 from tui.desk import Desk
 from tui.failures import CallFailed, sentence
 from tui.format import clean, day, moment, plural, text
-from tui.messages import Refreshed
+from tui.messages import Refreshed, ShowText
 from tui.screens.billing_cells import FINALISED, Zones, period_days
 from tui.screens.listing import ListScreen, local_page
 from tui.theme import ATTENTION, BAD, FAINT, GOOD
@@ -125,7 +125,7 @@ class VerifyScreen(ListScreen):
             ),
             fetch=self._fetch,
             key=lambda found: (found.bucket_id, found.period_start.seconds),
-            opens=lambda found: None,
+            opens=_text,
             empty="Nothing is final here, so there is no evidence to verify.",
             export=Export("verification", VERIFICATION_COLUMNS, verification_row),
         )
@@ -211,15 +211,25 @@ class VerifyScreen(ListScreen):
     def _show_text(self) -> None:
         """What each step means, and what it found here."""
         found = self.table.table.current
-        lines = []
-        for name, meaning in STEPS if found is not None else ():
-            step = getattr(found, name)
-            said = f": {clean(step.text, 400)}" if step.text else ""
-            line = Text(f"{name} ({meaning}): ", FAINT)
-            lines.append(line.append(step_cell(step).plain + said, "" if step.state == OK else "bold"))
         panel = self.query_one("#verify-text", Static)
-        panel.display = bool(lines)
-        panel.update(Text("\n").join(lines))
+        panel.display = found is not None
+        panel.update(Text("\n").join(_lines(found)) if found is not None else "")
+
+
+def _lines(found: Verification) -> list[Text]:
+    lines = []
+    for name, meaning in STEPS:
+        step = getattr(found, name)
+        said = f": {clean(step.text, 400)}" if step.text else ""
+        line = Text(f"{name} ({meaning}): ", FAINT)
+        lines.append(line.append(step_cell(step).plain + said, "" if step.state == OK else "bold"))
+    return lines
+
+
+def _text(found: Verification) -> ShowText:
+    """What was found of one reading, where it can be copied."""
+    lines = [line.plain for line in _lines(found)]
+    return ShowText(f"Verified: {clean(found.bucket_name, 60)}", lines, copies="\n".join(lines))
 
 
 def verify_reading(
