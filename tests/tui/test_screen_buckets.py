@@ -319,3 +319,16 @@ async def test_what_the_aggregator_refuses_is_said_and_the_marks_stay(aggregator
         await driver.see("✖ The client Brook & Sons is disabled")
         await driver.press("escape")
     assert all(one.dry_run for one in aggregator.asked(Enable))
+
+
+async def test_a_jump_looks_among_all_buckets(aggregator: Scripted) -> None:
+    async with driven(aggregator) as driver:
+        await on_buckets(driver)
+        await driver.press("f", "d")
+        await driver.see("disabled ×")
+        await driver.press("colon", *"buckets vcpu")
+        await driver.see("Buckets: vcpu")
+        await driver.press("enter")
+        await driver.see("filter: vcpu")
+        assert "disabled ×" not in driver.seen()
+    assert not aggregator.asked(inventory_pb2.ListBucketsRequest)[-1].disabled

@@ -127,6 +127,11 @@ class BucketsScreen(BucketActs):
 
     # What the list is restricted to.
 
+    def search_for(self, wanted: str) -> None:
+        """Among all buckets: who jumps here did not ask for the restrictions."""
+        self._restrict(Wanted())
+        super().search_for(wanted)
+
     def _restricted(self) -> str:
         return self._wanted.words()
 

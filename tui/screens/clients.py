@@ -103,6 +103,11 @@ class ClientsScreen(ListScreen):
         reply = await self.desk.aggregator.ask(self.desk.aggregator.inventory.ListClients, request)
         return reply.clients, reply.page
 
+    def search_for(self, wanted: str) -> None:
+        """Among all clients: who jumps here did not ask for the restriction."""
+        self._restrict(_ALL)
+        super().search_for(wanted)
+
     @work(exclusive=True, group="filters")
     async def action_filters(self) -> None:
         """A menu."""
