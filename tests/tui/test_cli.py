@@ -222,7 +222,7 @@ async def test_a_reader_that_stops_reading_is_no_error(aggregator: Scripted, tmp
 async def test_commands_do_not_load_the_screens() -> None:
     program = (
         "import sys; from tui.__main__ import cli; "
-        "print([m for m in ('textual', 'plotext', 'stamina') if m in sys.modules])"
+        "print([m for m in ('textual', 'stamina') if m in sys.modules])"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=subprocess.PIPE)
     out, _ = await process.communicate()
