@@ -91,6 +91,7 @@ class AssetScreen(AssetKeys):
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (23, "-low"), (HIGH_LINES, "-high")]
     CSS = """
     AssetScreen #asset-notes { height: auto; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    AssetScreen #asset-notes.-alone { text-wrap: wrap; max-height: 3; }
     AssetScreen .facts { margin-bottom: 0; }
     AssetScreen #asset-usage { min-height: 5; }
     AssetScreen.-high #asset-usage, AssetScreen.-high #history-title { margin-top: 1; }
@@ -228,6 +229,8 @@ class AssetScreen(AssetKeys):
         notes = self.query_one("#asset-notes", Static)
         notes.update(Text("\n").join(lines))
         notes.display = bool(lines)
+        # One alone has room to be read to its end.
+        notes.set_class(len(lines) == 1, "-alone")
 
     def _draw_history(self) -> None:
         assert self._asked is not None  # noqa: S101 - called when it is there
