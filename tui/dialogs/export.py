@@ -109,7 +109,7 @@ class ExportDialog(ModalScreen[str]):
         except OSError as error:
             self._say(f"{path} cannot be written: {error.strerror or error}", failed=True)
             return
-        _ = self.dismiss(f"{plural(len(rows), 'row')} in {path.absolute()}")
+        _ = self.dismiss(f"{plural(len(rows), 'row')} in {path}")
 
     def action_cancel(self) -> None:
         """Rows that are still on their way are not waited for, and no file is left."""
