@@ -1,22 +1,24 @@
 """The terminal program: keeps the connection, the main screens and the way between them."""
 
+import asyncio
 import os
-import select
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from importlib import import_module
 from typing import ClassVar
 
 from textual import on, work
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 
 from tui.catalogue import PLACES, WITH_DIGIT
 from tui.client import Aggregator, AssetQuery, Changed, Connected, Lost
 from tui.desk import Desk
 from tui.dialogs.shown import TextDialog
 from tui.failures import CallFailed
+from tui.guard import Guard
 from tui.messages import (
     GoTo,
     Link,
@@ -28,6 +30,7 @@ from tui.messages import (
     OpenClient,
     OpenPeriod,
     OpenReading,
+    Refreshed,
     ShowText,
 )
 from tui.palette import Jump
@@ -37,9 +40,9 @@ from tui.screens.live import LiveScreen
 from tui.settings import Settings
 from tui.theme import THEME
 
-# How often it is looked whether the terminal is still there.
-TERMINAL_SECONDS = 2.0
-EXIT_TERMINAL_GONE = 129
+# After the first figures, before the other screens are made ready.
+READY_SECONDS = 1.0
+_GUARD = Guard()
 
 
 def utc_now() -> datetime:
@@ -75,25 +78,49 @@ class UllageApp(App[None]):
         super().__init__()
         self.desk = Desk(aggregator, clock, Link("connecting", clock()), settings)
         self._changed: set[str] = set()
+        self._at_home = False
+        # With the program's own theme from the start, styles are read once.
+        self.register_theme(THEME)
+        self.theme = self._styled = os.environ.get("TEXTUAL_THEME", THEME.name)
+        self.stylesheet.set_variables(self.get_css_variables())
         for place in PLACES:
             self.add_mode(place.name, partial(place.make, self.desk))
 
-    async def on_mount(self) -> None:
-        """The dashboard first, then the news."""
-        self.register_theme(THEME)
-        self.theme = os.environ.get("TEXTUAL_THEME", THEME.name)
-        await self.switch_mode("dashboard")
+    def on_load(self) -> None:
+        """The news first, because they dial, which goes on while styles are read and the first screen comes about."""
         self._watch()
-        if not self.is_headless:
-            self.set_interval(TERMINAL_SECONDS, self._check_terminal)
 
-    def _check_terminal(self) -> None:
-        """A terminal that was closed without a signal would keep this program busy for ever."""
-        poll = select.poll()
-        poll.register(sys.stdin.fileno(), 0)
-        if poll.poll(0):
-            # Nothing can be drawn or restored any more; leaving in an orderly way would try to.
-            os._exit(EXIT_TERMINAL_GONE)
+    async def on_mount(self) -> None:
+        """The dashboard first."""
+        await self.switch_mode("dashboard")
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Textual reads all styles anew for every screen that is opened; they differ by the theme alone."""
+        if self.theme != self._styled:
+            self._styled = self.theme
+            super().refresh_css(animate)
+
+    def delay_update(self, delay: float = 0.05) -> None:
+        """Not where Textual always waits so long, at a switch: ``LiveScreen`` knows when its picture is whole."""
+        if not isinstance(self.screen, LiveScreen):
+            super().delay_update(delay)
+
+    @on(Refreshed)
+    def _figures_came(self) -> None:
+        if not self._at_home:
+            self._at_home = True
+            self.set_timer(READY_SECONDS, self._make_ready)
+
+    @work(group="ready")
+    async def _make_ready(self) -> None:
+        """Imports the other main screens, one after another beside the event loop, before they are asked for."""
+        for place in PLACES:
+            module, _, _ = place.made_by.partition(":")
+            await asyncio.to_thread(import_module, f"tui.screens.{module}")
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Lines of all widgets go by the guard last."""
+        return [*super().get_line_filters(), _GUARD]
 
     # The connection.
 

@@ -25,6 +25,8 @@ REFETCH_SECONDS_MIN = 2.0
 # "3 min ago" is drawn anew this often.
 REDRAW_SECONDS = 20.0
 SAID_SECONDS = 6.0
+# A screen that is new is painted when its figures are there, or after this time as it is then.
+HELD_SECONDS = 0.1
 SAID_CHARACTERS_MAX = 500
 
 
@@ -52,6 +54,7 @@ class LiveScreen(Screen[None]):
         self._waiting: Timer | None = None
         self._asked_at: datetime | None = None
         self._missed = False
+        self._held = True
 
     def frame(self) -> tuple[NavBar, StatusBar, KeyLine]:
         """The lines that every screen has: main screens, connection, keys."""
@@ -80,9 +83,28 @@ class LiveScreen(Screen[None]):
         settings = self.desk.settings
         self.set_class(settings is not None and settings.production, "-production")
         self.set_interval(REDRAW_SECONDS, self.redraw)
+        # Counted from when there is something to show.
+        self.call_after_refresh(self.set_timer, HELD_SECONDS, self._let_go)
 
-    def on_screen_resume(self) -> None:
+    def _let_go(self) -> None:
+        """What is there now is the first that is painted."""
+        if self._held:
+            self._held = False
+            self._compositor_refresh()
+
+    def _compositor_refresh(self) -> None:
+        # Textual paints after each of the steps in which a screen comes about; over a slow line each takes its time.
+        if not self._held:
+            super()._compositor_refresh()
+
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
         """What was off view may be old."""
+        if self._held and self._asked_at is not None:
+            # Textual says it twice of a new screen.
+            event.prevent_default()
+            return
+        # Nothing but the size of the window may have become another meanwhile, and that is told for itself.
+        event.refresh_styles = False
         self.show_link()
         if self.frozen():
             self._missed = True
@@ -144,6 +166,9 @@ class LiveScreen(Screen[None]):
     @on(Refreshed)
     def _refreshed(self) -> None:
         self.query_one(StatusBar).figures_at = self.desk.clock()
+        if self._held:
+            # First the rows are laid out, then the bar beside them.
+            self.call_after_refresh(self.call_after_refresh, self._let_go)
 
     def show_link(self) -> None:
         """The status bar says how the connection is."""

@@ -81,7 +81,7 @@ class Crumbs(Static):
         line = Text(" › ", no_wrap=True, overflow="ellipsis", end="").join(
             [Text(cut(step, CRUMB_CELLS_MAX), "bold" if step is steps[-1] else "") for step in steps]
         )
-        self.update(line)
+        self.update(line, layout=not self.is_mounted)
 
 
 class StatusBar(Static):

@@ -84,6 +84,7 @@ class ListTable(Vertical, Generic[Row]):
             listing.columns, listing.key, clock=clock, opens=listing.opens, markable=listing.markable
         )
         self._title = Static(classes="list-title", markup=False)
+        self._said = Text()
         self._notice = Static(classes="notice", markup=False)
         self._input = Input(
             placeholder="part of a name, any case",
@@ -154,6 +155,7 @@ class ListTable(Vertical, Generic[Row]):
 
     def show_rows(self, rows: Sequence[Row]) -> None:
         """In the order of the list, or, where none was asked for, as the screen arranges them."""
+        self.table.make_room(self.size.width)
         arrange = self.listing.arrange
         self.table.show_items(rows if arrange is None or self._sort else arrange(rows))
 
@@ -194,12 +196,13 @@ class ListTable(Vertical, Generic[Row]):
         self.table.mark(rows)
 
     def _say_marking(self, done: int, total: int) -> None:
-        self._title.update(Text(f"marking {done:,} of {total:,} …"))
+        self._said = Text(f"marking {done:,} of {total:,} …")
+        self._title.update(self._said, layout=False)
 
     @on(RowTable.Marked)
     def _marked(self) -> None:
         # Goes on to the screen, which asks for what it missed once the last mark is gone.
-        self._title.update(self._title_text())
+        self._draw_title()
 
     def on_load_failed(self, message: LoadFailed) -> None:
         """What was shown stays, marked as not refreshed."""
@@ -217,16 +220,25 @@ class ListTable(Vertical, Generic[Row]):
 
     def _draw(self) -> None:
         self.table.mark_sort(self._sort, descending=self._descending)
-        self._title.update(self._title_text())
+        self._draw_title()
         notice = self._notice_text()
         had_focus = self.table.has_focus
         self.table.display = notice is None
         self._notice.display = notice is not None
         if notice is not None:
-            self._notice.update(notice)
+            self._notice.update(notice, layout=False)
             self._notice.set_class(self._failure is not None, "-failed")
-        elif had_focus or (self.screen.focused is None and self.screen.is_active):
+        elif not self.table.has_focus and (
+            had_focus or (self.screen.focused is None and self.screen.is_active)
+        ):
             self.table.focus()
+
+    def _draw_title(self) -> None:
+        title = self._title_text()
+        # It has one line whatever it says, and mostly says the same.
+        if title != self._said:
+            self._said = title
+            self._title.update(title, layout=False)
 
     def _title_text(self) -> Text:
         title = Text(no_wrap=True, overflow="ellipsis")

@@ -1,16 +1,25 @@
-"""A table of messages: columns that fit the width, updates that leave the cursor where the person put it."""
+"""A table of messages: columns that fit the width, updates that leave the cursor where the person put it.
 
-from collections.abc import Callable, Sequence
+Lines are made when they come on view, each as a whole: of two hundred rows a terminal shows twenty, and cells drawn one by
+one would take several times as long and as many bytes.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Generic, TypeVar
 
+from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.coordinate import Coordinate
+from textual.geometry import Region, Size
 from textual.message import Message
+from textual.strip import Strip
 from textual.widgets import DataTable
+from textual.widgets.data_table import RowKey
 
 from tui.format import fit
 
@@ -111,6 +120,10 @@ class RowTable(DataTable[Text], Generic[Row]):
         self._clock = clock
         self._opens = opens
         self._shown: list[tuple[Column[Row], int]] = []
+        # Lines of rows that were on view, by their place.
+        self._lines: dict[int, Text] = {}
+        self._width = 0
+        self._bar: tuple[Size, Size] | None = None
         self._sort: tuple[str, bool] = ("", False)
         self.items: list[Row] = []
 
@@ -148,9 +161,10 @@ class RowTable(DataTable[Text], Generic[Row]):
         return bool(had)
 
     def _remark(self, keys: set[object]) -> None:
-        for index, item in enumerate(self.items if self._shown else ()):
+        for index, item in enumerate(self.items):
             if self._key(item) in keys:
-                self.update_cell_at(Coordinate(index, 0), self._cells(item)[0])
+                self._lines.pop(index, None)
+                self.refresh_row(index)
         self.post_message(self.Marked())
 
     def action_mark(self) -> None:
@@ -178,7 +192,7 @@ class RowTable(DataTable[Text], Generic[Row]):
         """Which column's label carries the arrow."""
         if (name, descending) != self._sort:
             self._sort = (name, descending)
-            self._lay_out()
+            self._refresh_header()
 
     def show_items(self, items: Sequence[Row]) -> None:
         """Replaces what is shown; the cursor stays on the same thing, and that thing on the same line."""
@@ -211,59 +225,125 @@ class RowTable(DataTable[Text], Generic[Row]):
             if self._key(item) == key:
                 self.move_cursor(row=index)
 
+    def make_room(self, width: int) -> None:
+        """Columns for this width before the table is shown for the first time."""
+        if width and not self.size.width:
+            self._width = width - self.scrollbar_size_vertical
+            self._lay_out()
+
     def on_resize(self, event: events.Resize) -> None:
         """Columns come and go with the width."""
+        self._width = self.size.width
         self._lay_out()
 
     def _lay_out(self) -> None:
-        available = self.size.width - self.scrollbar_size_vertical - 1
+        available = self._width - self.scrollbar_size_vertical - 1
         columns = [column for column in self._all_columns if self.app.size.width >= column.above]
-        self._shown = list(zip(columns, widths(columns, available), strict=True))
-        self._column = min(self._column, len(self._shown) - 1)
+        shown = list(zip(columns, widths(columns, available), strict=True))
+        if shown == self._shown:
+            return
+        self._shown = shown
+        self._column = min(self._column, len(shown) - 1)
         top, at = self.scroll_y, self.cursor_row
         self.clear(columns=True)
-        for column, width in self._shown:
-            style = "reverse" if self._column >= 0 and column is self._shown[self._column][0] else ""
-            label = Text(column.label, style, no_wrap=True, end="")
-            if column.sort and column.sort == self._sort[0]:
-                arrow = "▼" if self._sort[1] else "▲"
-                label = Text(f"{column.label} {arrow}", style, no_wrap=True, end="")
-            self.add_column(Text(" ").append(fit(label, width, right=column.right)), width=width + 1)
+        for column, width in shown:
+            self.add_column(column.label, width=width + 1)
         self._fill()
         if self.items:
             self.cursor_coordinate = Coordinate(min(max(at, 0), len(self.items) - 1), 0)
-            self.call_after_refresh(self.scroll_to, y=top, animate=False)
-
-    def _cells(self, item: Row) -> list[Text]:
-        now = self._clock()
-        before = MARK if self._key(item) in self.marked else " "
-        cells = []
-        for column, width in self._shown:
-            cell = Text(before, "bold" if before != " " else "", no_wrap=True, end="")
-            cells.append(cell.append_text(fit(column.cell(item, now), width, right=column.right)))
-            before = " "
-        return cells
+            if top:
+                self.call_after_refresh(self.scroll_to, y=top, animate=False)
 
     def _fill(self) -> None:
+        self._lines.clear()
         self.clear()
         if self._shown:
-            self.add_rows([self._cells(item) for item in self.items])
+            for _ in self.items:
+                self.add_row()
 
     def _overwrite(self, rows_before: int) -> None:
-        """By position, and only cells that differ: nothing flickers, nothing scrolls."""
+        """By position, and only lines that differ: nothing flickers, nothing scrolls."""
         if not self._shown:
             return
-        for index, item in enumerate(self.items):
-            cells = self._cells(item)
-            if index >= rows_before:
-                self.add_row(*cells)
-                continue
-            for place, (old, new) in enumerate(zip(self.get_row_at(index), cells, strict=True)):
-                if old.plain != new.plain or old.spans != new.spans:
-                    self.update_cell_at(Coordinate(index, place), new)
+        seen = range(int(self.scroll_y), int(self.scroll_y) + self.size.height)
+        for index, before in list(self._lines.items()):
+            del self._lines[index]
+            if index < len(self.items) and index in seen:
+                line = self._line(index)
+                if index < rows_before and (line.plain != before.plain or line.spans != before.spans):
+                    self.refresh_row(index)
+        for index in range(rows_before, len(self.items)):
+            self.add_row()
+            self.refresh_row(index)
         for _ in range(rows_before - len(self.items)):
             last = self.coordinate_to_cell_key(Coordinate(self.row_count - 1, 0)).row_key
             self.remove_row(last)
+
+    def _update_dimensions(self, new_rows: Iterable[RowKey]) -> None:
+        # Rows are not measured: they are one line each, and columns as wide as they were made.
+        super()._update_dimensions(())
+
+    def _scroll_update(self, virtual_size: Size) -> None:
+        # Textual paints the bar anew whenever anything on the screen is laid out.
+        if (virtual_size, self.container_size) != self._bar:
+            self._bar = virtual_size, self.container_size
+            super()._scroll_update(virtual_size)
+
+    # Drawing.
+
+    def _line(self, index: int) -> Text:
+        """The row at this place, whatever style it gets from cursor and mouse."""
+        line = self._lines.get(index)
+        if line is None:
+            item, now = self.items[index], self._clock()
+            mark = MARK if self._key(item) in self.marked else " "
+            line = Text(no_wrap=True, end="").append(mark, "bold" if mark != " " else "")
+            for place, (column, width) in enumerate(self._shown):
+                if place:
+                    line.append(" ")
+                cell = fit(column.cell(item, now), width, right=column.right)
+                line.append_text(cell).append(" " * (width - cell.cell_len))
+            self._lines[index] = line
+        return line
+
+    def _heading(self, place: int) -> Text:
+        column, width = self._shown[place]
+        label = column.label
+        if column.sort and column.sort == self._sort[0]:
+            label += " ▼" if self._sort[1] else " ▲"
+        cell = fit(Text(label, "reverse" if place == self._column else ""), width, right=column.right)
+        return Text(" ", no_wrap=True, end="").append_text(cell).append(" " * (width - cell.cell_len))
+
+    def _refresh_header(self) -> None:
+        self.refresh(Region(0, 0, self.size.width, self.header_height))
+
+    def render_line(self, y: int) -> Strip:
+        """The header, or the row at that line of the view."""
+        base, across, width = self.rich_style, int(self.scroll_x), self.size.width
+        if y < self.header_height:
+            style = base + self.get_component_rich_style("datatable--header")
+            segments: list[Segment] = []
+            for place in range(len(self._shown)):
+                meta = Style.from_meta({"row": -1, "column": place})
+                segments += self._segments(self._heading(place), style + meta)
+            return Strip(segments).crop(across, across + width).adjust_cell_length(width, style)
+        index = y - self.header_height + int(self.scroll_y)
+        if index >= len(self.items) or not self._shown:
+            return Strip.blank(width, base)
+        style, over = base, None
+        if self._show_hover_cursor and index == self.hover_row:
+            style += self.get_component_rich_style("datatable--hover")
+        if self.show_cursor and index == self.cursor_row:
+            cursor = self.get_component_rich_style("datatable--cursor")
+            style, over = style + cursor, Style.from_color(cursor.color)
+        # A click means the row, wherever in it.
+        style += Style.from_meta({"row": index, "column": 0})
+        strip = Strip(self._segments(self._line(index), style, over))
+        return strip.crop(across, across + width).adjust_cell_length(width, style).simplify()
+
+    def _segments(self, line: Text, style: Style, over: Style | None = None) -> Iterable[Segment]:
+        """``style`` below what the text itself has, ``over`` above it."""
+        return Segment.apply_style(line.render(self.app.console), style, over)
 
     def action_cursor_down(self) -> None:
         """At the last row: ``Beyond``."""
@@ -292,7 +372,7 @@ class RowTable(DataTable[Text], Generic[Row]):
         if not any(column.explains for column in columns):
             return False
         self._column = min(max(self._column + step, 0), len(columns) - 1)
-        self._lay_out()
+        self._refresh_header()
         self.post_message(self.ColumnChosen(columns[self._column].explains or columns[self._column].label))
         return True
 
