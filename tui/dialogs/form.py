@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on, work
+from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -57,6 +58,8 @@ class FormDialog(ModalScreen[Filled | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Cancel", key_display="esc"),
         Binding("ctrl+s", "submit", "Go on"),
+        # By priority: of keys that come in one burst those behind it already belong to the next field.
+        Binding("enter", "next_field", "Next field", show=False, priority=True),
     ]
 
     def __init__(self, form: Form) -> None:
@@ -112,6 +115,14 @@ class FormDialog(ModalScreen[Filled | None]):
             inputs[here + 1].take_focus()
         else:
             self.action_submit()
+
+    def action_next_field(self) -> None:
+        """At once, without waiting for the field; what looks for something and what comes last do it themselves."""
+        inputs = self._inputs()
+        here = next((i for i, one in enumerate(inputs) if one.has_focus_within), len(inputs))
+        if here + 1 >= len(inputs) or isinstance(inputs[here], PickField):
+            raise SkipAction
+        self.set_focus(next(one for one in inputs[here + 1].query("*") if one.focusable))
 
     def _complain(self, name: str, words: str) -> None:
         wanted = next((one for one in self._inputs() if one.field.name == name), None)
