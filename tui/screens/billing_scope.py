@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from tui.client import PAGE_ROWS_MAX, Aggregator, Page
 from tui.dialogs.choose import Choice
-from tui.format import clean, decimal, money, month_name
+from tui.format import clean, decimal, money, month_name, plural
 from tui.screens import billing_cells as cells
 from tui.theme import FAINT
 from ullage.v1 import billing_pb2, closing_pb2, types_pb2
@@ -201,24 +201,36 @@ class Headline(Static):
         late = self._view in VIEWS[2:]
         line = Text(no_wrap=True, overflow="ellipsis", end="")
         line.append(month_name(self._month) if self._month and not late else "All months", "bold")
-        if self._view == VIEWS[0]:
-            line.append_text(self._sum_words())
         views = " · ".join(f"[{view}]" if view == self._view else view for view in VIEWS)
+        ends = (f"{cells.LEGEND}   {views}", f"{cells.LEGEND}   [{self._view}]", cells.LEGEND)
+        if self._view == VIEWS[0]:
+            line.append_text(self._sum_words(self.size.width - line.cell_len - len(cells.LEGEND) - 2))
         room = self.size.width - line.cell_len
-        for end in (f"{cells.LEGEND}   {views}", f"{cells.LEGEND}   [{self._view}]", cells.LEGEND):
+        for end in ends:
             if cell_len(end) + 2 <= room:
                 return line.append(" " * (room - cell_len(end))).append(end, FAINT)
         return line
 
-    def _sum_words(self) -> Text:
+    def _sum_words(self, room: int) -> Text:
+        """The longest that fits: in words, or figures alone, or the chosen currency with how many others there are."""
         if self.sums is None:
             return Text("  too many periods to add up here")
-        parts = Text()
-        for currency in sorted(self.sums, key=lambda code: (code != self._chosen, code)):
-            every, changing = self.sums[currency]
-            parts.append(f"  {money(f'{every:f}', currency)}", "bold")
-            if changing == every:
-                parts.append(" (all ~ provisional)")
-            else:
-                parts.append(f" (of it ~{changing:,f} provisional)" if changing else " (final)")
-        return parts
+        order = sorted(self.sums, key=lambda code: (code != self._chosen, code))
+        in_words = Text().join(_sum_text(code, *self.sums[code], words=True) for code in order)
+        if in_words.cell_len <= room:
+            return in_words
+        figures = Text().join(_sum_text(code, *self.sums[code], words=False) for code in order)
+        if figures.cell_len <= room:
+            return figures
+        first = _sum_text(order[0], *self.sums[order[0]], words=False)
+        return first.append(f"  c: {plural(len(order) - 1, 'other')}" if len(order) > 1 else "")
+
+
+def _sum_text(currency: str, every: Decimal, changing: Decimal, *, words: bool) -> Text:
+    """``EUR 12.00 (of it ~3.00 provisional)``, or ``EUR 12.00 (~3.00)``."""
+    text = Text("  ").append(money(f"{every:f}", currency), "bold")
+    if changing == every:
+        return text.append(" (all ~ provisional)" if words else " (all ~)")
+    if not changing:
+        return text.append(" (final)" if words else "")
+    return text.append(f" (of it ~{changing:,f} provisional)" if words else f" (~{changing:,f})")
