@@ -95,7 +95,11 @@ def ends_since(month: date) -> datetime:
 def this_month(expected: Iterable[ExpectedCost], *, now: datetime) -> list[ExpectedCost]:
     """Those whose period counts for the current reporting month."""
     month = current_month(now)
-    return [cost for cost in expected if reporting_month(cost.period_end, time_zone=cost.time_zone) == month]
+    expected = list(expected)
+    # Clients are many, ends and zones few.
+    ends = {(cost.period_end, cost.time_zone) for cost in expected}
+    counts = {end for end in ends if reporting_month(end[0], time_zone=end[1]) == month}
+    return [cost for cost in expected if (cost.period_end, cost.time_zone) in counts]
 
 
 def by_currency(expected: Iterable[ExpectedCost]) -> dict[str, Decimal]:

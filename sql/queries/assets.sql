@@ -122,15 +122,43 @@ select case when %(counted)s::boolean then (select count(*) from matching) else 
        array(select at from page) as times
 
 -- name: count
--- How many assets there are that are not disregarded, not acknowledged, or not assigned.
+-- How many assets there are that are not disregarded, not acknowledged, not assigned, or unbound.
+with away as materialized (
+    select id from asset where disregarded_at is not null
+    union all
+    select id from asset where not enabled
+    union all
+    select id from asset where merged_into is not null
+)
 select (select count(*) from asset where merged_into is null and disregarded_at is null) as assets,
        (select count(*) from asset where acknowledged_at is null and disregarded_at is null and merged_into is null)
            as unacknowledged,
-       (select count(*) from asset_unowned o join asset a on a.id = o.asset_id
-        where a.enabled and a.disregarded_at is null and a.merged_into is null and not exists (
-            select from assignment x
-            where x.asset_id = o.asset_id and x.from_slot <= %(slot)s::integer and x.to_slot > %(slot)s)) as unassigned,
-       (select count(*) from unbound_assets(null, %(slot)s, %(month_slot)s::integer)) as unbound
+       -- Asked one by one (a limit is not made a join): they are few, or else few assets have an assignment.
+       (select count(*) from (
+            select o.asset_id
+            from asset_unowned o
+            where (select x.id from assignment x
+                   where x.asset_id = o.asset_id and x.from_slot <= %(slot)s::integer and x.to_slot > %(slot)s
+                   limit 1) is null
+            except select id from away
+        ) as unowned) as unassigned,
+       -- As unbound_assets says (0022). Whose it is has to be known only of what may have ended before that client's
+       -- finalised time did.
+       (select count(*) from (
+            select k.asset_id
+            from unbound_asset k
+            cross join (
+                select greatest(max(finalised_slot), %(month_slot)s::integer)::bigint as slot from client
+            ) as latest
+            where k.to_last > (latest.slot + k.width - 1) / k.width
+               or k.to_last > (coalesce((
+                   select c.finalised_slot
+                   from assignment x
+                   join client c on c.id = x.client_id
+                   where x.asset_id = k.asset_id and x.from_slot <= %(slot)s and x.to_slot > %(slot)s
+                   limit 1), %(month_slot)s)::bigint + k.width - 1) / k.width
+            except select id from away
+        ) as loose) as unbound
 
 -- name: rows
 select a.id, t.name as source_type, a.external_id, a.name, a.description, a.address, a.labels,

@@ -11,10 +11,10 @@ with held as not materialized (
     where from_slot <= %(slot)s::integer and to_slot > %(slot)s
     group by client_id
 ), projected as not materialized (
-    select b.client_id, sum(p.projected_cost) as cost
-    from bucket b join projection p on p.bucket_id = b.id
-    where p.period_start <= %(now)s::timestamptz and p.period_end > %(now)s
-    group by b.client_id
+    select client_id, sum(cost) as cost
+    from projected_client
+    where period_start <= %(now)s::timestamptz and period_end > %(now)s and projections > 0
+    group by client_id
 ), matching as not materialized (
     select c.id,
            case %(sort)s::text when 'name' then lower(c.name) collate "C" else '' end as txt,

@@ -12,11 +12,10 @@ with active as (
 ), silent as (
     select name from active where coalesce(last_heard, created_at) < %(silent_before)s::timestamptz
 ), overdue as (
-    select distinct c.name, r.period_start
-    from billing_reading r
-    join bucket b on b.id = r.bucket_id
-    join client c on c.id = b.client_id
-    where r.finalised_at is null and r.period_end < %(overdue_before)s::timestamptz
+    select distinct c.name, p.period_start
+    from billed_client p
+    join client c on c.id = p.client_id
+    where p.provisional and p.period_end < %(overdue_before)s::timestamptz
 )
 select current_setting('server_version') as server_version,
        (select extversion from pg_extension where extname = 'timescaledb') as timescaledb_version,

@@ -6,11 +6,10 @@
 -- ended.
 select f.client_id, c.name as client_name, c.time_zone, f.currency, f.period_end, f.cost
 from (
-    select b.client_id, p.currency, p.period_end, sum(p.projected_cost) as cost
-    from projection p
-    join bucket b on b.id = p.bucket_id
-    where p.period_end > %(now)s::timestamptz
-    group by b.client_id, p.currency, p.period_end
+    select client_id, currency, period_end, sum(cost) as cost
+    from projected_client
+    where period_end > %(now)s::timestamptz and projections > 0
+    group by client_id, currency, period_end
     union all
     select client_id, currency, period_end, cost
     from billed_client
@@ -37,14 +36,25 @@ group by f.month, f.currency
 
 -- name: new_overages
 -- Projected above the commit, and not above it in the period before, which had a commit too. Worst first.
+--
+-- Walked from the worst one on until there are enough, readings asked one by one. A projection above the commit rounds to 100
+-- per cent of it at least.
 select b.client_id, c.name as client_name, b.id as bucket_id, b.name as bucket_name, p.percent_of_commit
 from projection p
-join billing_reading now_rated on now_rated.bucket_id = p.bucket_id and now_rated.period_start = p.period_start
-join billing_reading before on before.bucket_id = p.bucket_id and before.period_end = p.period_start
 join bucket b on b.id = p.bucket_id
 join client c on c.id = b.client_id
-where p.period_start <= %(now)s::timestamptz and p.period_end > %(now)s
-  and now_rated.commit > 0 and p.projected_quantity > now_rated.commit
-  and before.commit > 0 and before.quantity <= before.commit
-order by p.percent_of_commit desc, b.id
+where p.percent_of_commit >= 100 and p.period_start <= %(now)s::timestamptz and p.period_end > %(now)s
+  and (
+      select r.commit > 0 and r.quantity <= r.commit and r.period_end = p.period_start
+      from billing_reading r
+      where r.bucket_id = p.bucket_id and r.period_start < p.period_start
+      order by r.period_start desc
+      limit 1
+  )
+  and (
+      select r.commit > 0 and p.projected_quantity > r.commit
+      from billing_reading r
+      where r.bucket_id = p.bucket_id and r.period_start = p.period_start
+  )
+order by p.percent_of_commit desc, p.bucket_id
 limit %(limit)s::integer
