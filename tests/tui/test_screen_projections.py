@@ -145,6 +145,7 @@ async def test_an_error_is_said_and_r_tries_again(aggregator: Scripted) -> None:
 
 async def test_recalculating_is_a_job_with_progress_and_the_screen_stays_usable(few: Scripted) -> None:
     async def calculate(request: billing_pb2.RunProjectionRequest) -> billing_pb2.Run:
+        few.script.answers["ListJobs"] = running(12, 48)
         await asyncio.wait_for(looked.wait(), 20)
         few.script.projections[0].percent_of_commit = "140"
         few.script.answers["ListJobs"] = finished
@@ -158,15 +159,14 @@ async def test_recalculating_is_a_job_with_progress_and_the_screen_stays_usable(
     async with driven(few) as driver:
         await driver.press("7")
         await driver.see("Projections  4")
-        few.script.answers["ListJobs"] = running(12, 48)
         await driver.press("R")
-        await driver.see("▶ projection: 12 of 48")
+        await driver.see("projection: 12 of 48")
         await driver.press("j", "j")
         assert driver.app.screen.query_one(ListTable).table.cursor_row == 2
         await driver.press("R")
-        await driver.see("Projections are being calculated already.")
+        await driver.see("Projecting is running already")
         looked.set()
-        await driver.see("✔ Calculated: 4 projections", "▲ new 140 %")
+        await driver.see("✔ Projecting is done", "▲ new 140 %", "Projected: 4 projections.")
     assert len(few.asked(billing_pb2.RunProjectionRequest)) == 1
 
 
@@ -174,26 +174,31 @@ async def test_a_calculation_that_failed_says_why(few: Scripted) -> None:
     few.script.answers["RunProjection"] = billing_pb2.Run(
         id=9, job="projection", state="failed", error="the database is away"
     )
+    timetable = admin_pb2.ListJobsReply(jobs=[builders.job("projection", "")])
+    few.script.answers["ListJobs"] = lambda request: timetable
     async with driven(few) as driver:
         await driver.press("7")
         await driver.see("Projections  4")
         await driver.press("R")
-        await driver.see("✖ The calculation failed: The database is away")
+        await driver.see("Projecting failed: The database is away.")
 
 
 async def test_a_run_of_somebody_else_is_followed(few: Scripted) -> None:
     few.script.answers["ListJobs"] = running(3, 9)
+    few.script.answers["GetRun"] = running(3, 9).jobs[0].last_run
     async with driven(few) as driver:
         await driver.press("7")
-        await driver.see("▶ projection: 3 of 9")
+        await driver.see("▶ ", "projection: 3 of 9")
+        few.script.answers["GetRun"] = builders.job("projection", "").last_run
         few.script.answers["ListJobs"] = admin_pb2.ListJobsReply(jobs=[builders.job("projection", "")])
-        await driver.see("✔ Calculated")
+        await driver.see("✔ Projecting is done")
     assert few.asked(billing_pb2.RunProjectionRequest) == []
 
 
 async def test_a_skipped_run_waits_for_the_one_under_way(few: Scripted) -> None:
     def skipped(request: billing_pb2.RunProjectionRequest) -> billing_pb2.Run:
         few.script.answers["ListJobs"] = running(5, 6)
+        few.script.answers["GetRun"] = running(5, 6).jobs[0].last_run
         return billing_pb2.Run(job="projection", state="skipped")
 
     few.script.answers["RunProjection"] = skipped
@@ -201,9 +206,10 @@ async def test_a_skipped_run_waits_for_the_one_under_way(few: Scripted) -> None:
         await driver.press("7")
         await driver.see("Projections  4")
         await driver.press("R")
-        await driver.see("▶ projection: 5 of 6")
+        await driver.see("projection: 5 of 6")
+        few.script.answers["GetRun"] = builders.job("projection", "").last_run
         few.script.answers["ListJobs"] = admin_pb2.ListJobsReply(jobs=[builders.job("projection", "")])
-        await driver.see("✔ Calculated")
+        await driver.see("✔ Projecting is done")
 
 
 async def test_a_key_without_the_right_does_not_calculate_and_says_why(few: Scripted) -> None:

@@ -23,13 +23,14 @@ from tui.screens import billing_lists as lists
 from tui.screens.billing_acts import corrected, finalise_act, not_ended
 from tui.screens.billing_cells import FINALISED
 from tui.screens.billing_files import last_day, write_files
-from tui.screens.billing_run import EVERYTHING, FORM, RunLine, counts_words, run_form
+from tui.screens.billing_run import EVERYTHING, FORM, JOB, rate, run_form
 from tui.screens.billing_scope import EVERY, SCOPES, VIEW_CALLS, VIEWS, AddedUp, Headline, Questions
 from tui.screens.explain import ExplainScreen, Level
 from tui.screens.listing import ListScreen
 from tui.screens.money import MoneyScreen
 from tui.screens.verification import verify_period, verify_reading
 from tui.widgets.list_table import Listing, ListTable
+from tui.widgets.run_line import RunLine, counts_words
 from ullage.v1 import billing_pb2, closing_pb2, types_pb2
 
 Period = closing_pb2.Period
@@ -75,7 +76,7 @@ class BillingScreen(MoneyScreen, ListScreen):
         self._moving: Timer | None = None
         self.questions = ask = Questions(desk.aggregator, lambda: self.month)
         self._headline = Headline()
-        self.run_line = RunLine(desk)
+        self.run_line = RunLine(desk, JOB, "Billing")
         self.periods: ListTable[Period] = self._list(
             "Periods", lists.periods_listing(self._periods, empty=NO_PERIODS, restricted=ask.of_state)
         )
@@ -321,14 +322,14 @@ class BillingScreen(MoneyScreen, ListScreen):
     def action_run(self) -> None:
         """Asks which periods, then runs in the background."""
         if self.run_line.busy:
-            self.run_line.start(everything=False)
+            self.run_line.start(rate(self.desk, everything=False))
         else:
             self.fill(run_form())
 
     def filled(self, form: Form, values: dict[str, str]) -> None:
         """The form of a run: starts it."""
         if form.title == FORM:
-            self.run_line.start(everything=values["which"] == EVERYTHING)
+            self.run_line.start(rate(self.desk, everything=values["which"] == EVERYTHING))
 
     @on(RunLine.Said)
     def _run_said(self, message: RunLine.Said) -> None:

@@ -12,18 +12,18 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from tui.cli.projections import PROJECTION_COLUMNS, projection_row
-from tui.client import Page
+from tui.client import JOB_SECONDS_MAX, Page
 from tui.desk import Desk
-from tui.failures import CallFailed
+from tui.failures import CallFailed, sentence
 from tui.format import NONE, ago, day, decimal, moment, money, percent, quantity, text
 from tui.screens.listing import ListScreen
-from tui.screens.projections_run import ProjectionRunLine
 from tui.screens.what_if import open_what_if
 from tui.theme import BAD, FAINT, GOOD
 from tui.widgets.chart_projection import over
 from tui.widgets.chart_scale import short
 from tui.widgets.list_table import Export, Listing, ListTable
 from tui.widgets.row_table import Column
+from tui.widgets.run_line import RunLine, counts_words
 from ullage.v1 import billing_pb2, types_pb2
 
 Projection = billing_pb2.Projection
@@ -111,7 +111,7 @@ class ProjectionsScreen(ListScreen):
 
     def above(self) -> ComposeResult:
         """How the calculation stands."""
-        yield ProjectionRunLine(self.desk)
+        yield RunLine(self.desk, "projection", "Projecting")
 
     def _columns(self) -> Sequence[Column[Projection]]:
         def status(projection: Projection, now: datetime) -> Text:
@@ -174,7 +174,7 @@ class ProjectionsScreen(ListScreen):
         """For the page, and for which overages are new."""
         super().ask()
         self._ask_new()
-        self.query_one(ProjectionRunLine).look()
+        self.query_one(RunLine).look()
 
     @work(exclusive=True, group="new-overages")
     async def _ask_new(self) -> None:
@@ -194,7 +194,7 @@ class ProjectionsScreen(ListScreen):
     def redraw(self) -> None:
         """Ages grow."""
         super().redraw()
-        self.query_one(ProjectionRunLine).refresh()
+        self.query_one(RunLine).refresh()
 
     @on(OpenProjection)
     async def _open(self, message: OpenProjection) -> None:
@@ -219,12 +219,26 @@ class ProjectionsScreen(ListScreen):
 
     def action_recalculate(self) -> None:
         """All projections anew; the screen stays usable meanwhile."""
-        self.query_one(ProjectionRunLine).start()
+        self.query_one(RunLine).start(self._calculate)
 
-    @on(ProjectionRunLine.Ended)
-    def _ended(self, message: ProjectionRunLine.Ended) -> None:
+    async def _calculate(self) -> billing_pb2.Run:
+        aggregator = self.desk.aggregator
+        request = billing_pb2.RunProjectionRequest()
+        return await aggregator.ask(aggregator.billing.RunProjection, request, seconds=JOB_SECONDS_MAX)
+
+    @on(RunLine.Said)
+    def _said(self, message: RunLine.Said) -> None:
         message.stop()
         self.say(message.words, failed=message.failed)
+
+    @on(RunLine.Ended)
+    def _ended(self, message: RunLine.Ended) -> None:
+        message.stop()
+        run = message.run
+        if run.state == "failed":
+            self.say(f"Projecting failed: {sentence(run.error) or 'no reason given'}", failed=True)
+        else:
+            self.say(f"Projected: {counts_words(run.counts) or 'nothing had changed'}.")
         self.action_refetch()
 
     @work(group="what-if")
