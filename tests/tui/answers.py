@@ -43,6 +43,10 @@ FROM_SCRIPT: dict[str, Callable[["Script"], Message]] = {
 _FILES = (admin_pb2, analysis_pb2, billing_pb2, closing_pb2, exchange_pb2, insight_pb2, inventory_pb2)
 
 
+class Refused(Exception):
+    """What an answer raises where the aggregator refuses this call, and no other."""
+
+
 def answer_the_rest(scripted: "Scripted") -> None:
     """Gives it a method for every call of its services that its class does not answer itself."""
     for file in _FILES:
@@ -64,7 +68,11 @@ def _answering(
             return FROM_SCRIPT[name](scripted.script)
         if said is None:
             return empty()
-        reply = said if isinstance(said, Message) else said(request)
+        try:
+            reply = said if isinstance(said, Message) else said(request)
+        except Refused as refused:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(refused))
+            raise AssertionError from None
         # Those that take their time are coroutines.
         return reply if isinstance(reply, Message) else await reply
 

@@ -3,9 +3,10 @@
 import grpc
 
 from tests.tui import estate_billing
+from tests.tui.answers import Refused
 from tests.tui.driving import Driver, driven
 from tests.tui.scripted import Scripted
-from ullage.v1 import closing_pb2, inventory_pb2
+from ullage.v1 import billing_pb2, closing_pb2, inventory_pb2
 
 
 async def opened(driver: Driver, *moves: str) -> None:
@@ -38,7 +39,7 @@ async def test_items_say_what_is_open_and_what_somebody_let_pass(aggregator: Scr
 async def test_a_period_without_items_is_ready(aggregator: Scripted) -> None:
     async with driven(aggregator) as driver:
         await opened(driver, "j")
-        await driver.see("✔ Ready: nothing is open.", "Nothing keeps this period from becoming final.")
+        await driver.see("✔ Ready: nothing is open.", "Nothing is on the checklist")
         await driver.press("A")
         await driver.see("There is nothing here to act on: no items.")
         await driver.press("F")
@@ -199,3 +200,22 @@ async def test_news_bring_the_list_up_to_date(aggregator: Scripted) -> None:
         )
         aggregator.tell("reading")
         await driver.see("✔ Ready: nothing is open.")
+
+
+async def test_what_became_final_has_no_checklist_any_more_and_says_so(aggregator: Scripted) -> None:
+    script = aggregator.script
+    async with driven(aggregator) as driver:
+        await opened(driver)
+        await driver.see("Checklist  4")
+        final = estate_billing.period(script, script.clients[0], 1)
+        final.state = billing_pb2.PERIOD_STATE_FINALISED
+        script.answers["ListPeriods"] = closing_pb2.ListPeriodsReply(periods=[final])
+
+        def refuse(request: closing_pb2.GetChecklistRequest) -> closing_pb2.Checklist:
+            raise Refused(f"the period from {request.first_day} is finalised")
+
+        script.answers["GetChecklist"] = refuse
+        aggregator.tell("reading")
+        await driver.see("✔ It is final.", "✔ finalised", "Nothing is on the checklist")
+        await driver.press("F")
+        await driver.see("is final: nothing is left to do.")

@@ -17,7 +17,7 @@ from tui.desk import Desk
 from tui.dialogs.act import Act, Trial
 from tui.dialogs.fields import Field
 from tui.dialogs.form import Form
-from tui.failures import CallFailed, sentence
+from tui.failures import CallFailed, Kind, sentence
 from tui.format import ago, clean, moment, plural, stamp, text
 from tui.messages import GoTo, OpenAsset, OpenBucket, Refreshed
 from tui.screens import billing_cells as cells
@@ -142,7 +142,7 @@ class ChecklistScreen(ListScreen):
             fetch=self._fetch,
             key=lambda item: (item.kind, item.subject),
             opens=OpenSubject,
-            empty="Nothing keeps this period from becoming final.\n\nF makes it final now",
+            empty="Nothing is on the checklist: no agent silent, nothing unbound, nothing uncovered.",
             markable=True,
             export=Export("checklist", ITEM_COLUMNS, item_row),
         )
@@ -153,9 +153,29 @@ class ChecklistScreen(ListScreen):
         request = closing_pb2.GetChecklistRequest(
             client_id=self.period.client_id, first_day=self.period.first_day
         )
-        found = await aggregator.ask(aggregator.closing.GetChecklist, request)
+        try:
+            found = await aggregator.ask(aggregator.closing.GetChecklist, request)
+        except CallFailed as error:
+            final = await self._final() if error.kind is Kind.REFUSED else None
+            if final is None:
+                raise
+            found = closing_pb2.Checklist(period=final)
         self.post_message(Checked(found))
         return local_page(found.items, page, search, "kind", "text", "subject")
+
+    async def _final(self) -> closing_pb2.Period | None:
+        """The period, if it is final by now: then it has no checklist any more. Raises ``CallFailed``."""
+        reply = await self.desk.aggregator.periods(
+            Page(), client_id=self.period.client_id, month=self.period.last_day[:7]
+        )
+        return next(
+            (
+                one
+                for one in reply.periods
+                if one.first_day == self.period.first_day and one.state == cells.FINALISED
+            ),
+            None,
+        )
 
     @on(Checked)
     def _checked(self, message: Checked) -> None:
@@ -178,7 +198,9 @@ class ChecklistScreen(ListScreen):
         period, now = self.period, self.desk.clock()
         is_final = period.state == cells.FINALISED
         closes = moment(period.closes_at)
-        when = f"{stamp(closes)} ({ago(closes, now)})" if closes else "when nothing is open any more"
+        when = f"{stamp(closes)} ({ago(closes, now)})" if closes else "when nothing is open"
+        if closes and closes <= now:
+            when = "at the next billing run"
         self.query_one(Facts).show_facts(
             [
                 ("Client", text(period.client_name, "bold")),
