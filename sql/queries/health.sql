@@ -3,19 +3,17 @@
 -- name: figures
 -- `silent`: active agents that were last heard of before `silent_before`, by batch or heartbeat, or never since then.
 with active as (
-    select g.name, g.created_at, greatest(
-        (select max(c.moved_at) from cursor c where c.agent_id = g.id),
-        (select h.received_at from agent_heartbeat h where h.agent_id = g.id)
-    ) as last_heard
+    select g.name, g.created_at, greatest(m.moved_at, h.received_at) as last_heard
     from agent g
+    left join (select agent_id, max(moved_at) as moved_at from cursor group by agent_id) m on m.agent_id = g.id
+    left join agent_heartbeat h on h.agent_id = g.id
     where g.state = 'active'
 ), silent as (
     select name from active where coalesce(last_heard, created_at) < %(silent_before)s::timestamptz
 ), overdue as (
-    select distinct c.name, p.period_start
-    from billed_client p
-    join client c on c.id = p.client_id
-    where p.provisional and p.period_end < %(overdue_before)s::timestamptz
+    select distinct client_id, period_start
+    from billed_client
+    where provisional and period_end < %(overdue_before)s::timestamptz
 )
 select current_setting('server_version') as server_version,
        (select extversion from pg_extension where extname = 'timescaledb') as timescaledb_version,
@@ -28,7 +26,9 @@ select current_setting('server_version') as server_version,
         where read <> stored + quarantined + suppressed and stored_at > %(unbalanced_since)s::timestamptz)
            as unbalanced_batches,
        (select count(*) from overdue) as periods_overdue,
-       array(select distinct name from overdue order by name limit %(names)s) as overdue_names
+       array(
+           select name from client where id in (select client_id from overdue) order by name limit %(names)s
+       ) as overdue_names
 
 -- name: succeeded
 -- When each job last did its work to the end.
