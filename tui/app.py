@@ -16,7 +16,6 @@ from textual.filter import LineFilter
 from tui.catalogue import PLACES, WITH_DIGIT
 from tui.client import Aggregator, AssetQuery, Changed, Connected, Lost
 from tui.desk import Desk
-from tui.dialogs.shown import TextDialog
 from tui.failures import CallFailed
 from tui.guard import Guard
 from tui.messages import (
@@ -34,8 +33,6 @@ from tui.messages import (
     ShowText,
 )
 from tui.palette import Jump
-from tui.screens.help import HelpScreen
-from tui.screens.listing import ListScreen
 from tui.screens.live import LiveScreen
 from tui.settings import Settings
 from tui.theme import THEME
@@ -190,8 +187,11 @@ class UllageApp(App[None]):
 
             if isinstance(screen, AssetsScreen):
                 screen.restrict(message.assets)
-        elif message.search and isinstance(screen, ListScreen):
-            screen.search_for(message.search)
+        elif message.search:
+            from tui.screens.listing import ListScreen
+
+            if isinstance(screen, ListScreen):
+                screen.search_for(message.search)
 
     @on(OpenClient)
     async def _open_client(self, message: OpenClient) -> None:
@@ -232,6 +232,8 @@ class UllageApp(App[None]):
 
     @on(ShowText)
     async def _show_text(self, message: ShowText) -> None:
+        from tui.dialogs.shown import TextDialog
+
         await self.push_screen(TextDialog(message.title, message.lines, copies=message.copies))
 
     def copy(self, text: str) -> None:
@@ -249,6 +251,8 @@ class UllageApp(App[None]):
 
     async def action_help(self) -> None:
         """The keys that work on the screen on view: its own first, then those of its parts."""
+        from tui.screens.help import HelpScreen
+
         keys: dict[str, list[str]] = {}
         bindings = [
             active.binding for active in self.screen.active_bindings.values() if not active.binding.system

@@ -1,7 +1,7 @@
 """What all screens have in common: the frame, the keys, following the news, and doing things after a dry run."""
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on, work
 from textual.app import ComposeResult
@@ -10,13 +10,15 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from tui.desk import Desk
-from tui.dialogs.act import Act, ActDialog
-from tui.dialogs.form import Filled, Form, FormDialog
 from tui.format import clean
 from tui.messages import GoTo, Refreshed
 from tui.preview import consequences
-from tui.screens import undo
 from tui.widgets.frame import KeyLine, NavBar, StatusBar
+
+if TYPE_CHECKING:
+    # Imported when they are asked for: the first screen is there sooner.
+    from tui.dialogs.act import Act
+    from tui.dialogs.form import Filled, Form
 
 # News come in bursts; a screen asks once for all that arrive within this time,
 NEWS_SECONDS = 0.5
@@ -205,15 +207,19 @@ class LiveScreen(Screen[None]):
         self.notify(clean(words, SAID_CHARACTERS_MAX), severity=severity, timeout=SAID_SECONDS, markup=False)  # type: ignore[arg-type]
 
     @work(group="act")
-    async def perform(self, act: Act) -> None:
+    async def perform(self, act: "Act") -> None:
         """Shows what it would do, does it when the person says so, and says what it did."""
+        from tui.dialogs.act import ActDialog
+
         reply = await self.app.push_screen_wait(ActDialog(act))
         if reply is not None:
             self.performed(act, reply)
 
     @work(group="act")
-    async def fill(self, form: Form) -> None:
+    async def fill(self, form: "Form") -> None:
         """Shows a form; with an act, says what it did; else ``filled`` takes the values."""
+        from tui.dialogs.form import FormDialog
+
         filled: Filled | None = await self.app.push_screen_wait(FormDialog(form))
         if filled is None:
             return
@@ -222,11 +228,11 @@ class LiveScreen(Screen[None]):
         else:
             self.filled(form, filled.values)
 
-    def filled(self, form: Form, values: dict[str, str]) -> None:
+    def filled(self, form: "Form", values: dict[str, str]) -> None:
         """What to do with a form that has no act of its own."""
         raise NotImplementedError
 
-    def performed(self, act: Act, reply: Any) -> None:
+    def performed(self, act: "Act", reply: Any) -> None:
         """Something was done: says so, and how it is taken back, and asks for what is shown anew."""
         words = act.done(reply) if act.done is not None else f"{act.title}: done."
         preview = getattr(reply, "preview", None)
@@ -248,6 +254,9 @@ class LiveScreen(Screen[None]):
         await self._set_back(redo=True)
 
     async def _set_back(self, *, redo: bool) -> None:
+        from tui.dialogs.act import ActDialog
+        from tui.screens import undo
+
         found = await undo.find(self.desk, redo=redo)
         if isinstance(found, str):
             self.say(found)
