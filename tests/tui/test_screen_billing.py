@@ -348,3 +348,17 @@ async def test_more_periods_than_a_page_are_added_up_over_all_pages(aggregator: 
     async with driven(aggregator) as driver:
         await driver.press("6")
         await driver.see("Periods  1–200 of 450", "EUR 1,125.00")
+
+
+async def test_sums_of_many_currencies_fit_and_c_brings_the_next_one_first(aggregator: Scripted) -> None:
+    for client, code in zip(aggregator.script.clients, ("CHF", "GBP", "USD"), strict=False):
+        client.currency = code
+    async with driven(aggregator) as driver:
+        await driver.press("6")
+        await driver.see("EUR 5,810.00 (all ~)  c: 3 others", "~ provisional")
+        await driver.press("c")
+        await driver.until(lambda: "EUR 5,810.00 (all ~)" not in driver.seen(), "another currency first")
+        await driver.see("c: 3 others")
+    async with driven(aggregator, size=(160, 40)) as driver:
+        await driver.press("6")
+        await driver.see("CHF 500.00 (all ~", "EUR 5,810.00", "GBP 762.00", "USD 512.00")
