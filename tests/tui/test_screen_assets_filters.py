@@ -83,7 +83,9 @@ async def test_a_value_is_looked_for_and_becomes_a_chip(
 async def test_esc_takes_the_newest_chip_first_and_the_menu_can_take_all(aggregator: Scripted) -> None:
     async with driven(aggregator) as driver:
         await listed(driver)
-        await driver.press("t", "u", "f", "n")
+        await driver.press("t", "f", "u")
+        await driver.see("unassigned ×")
+        await driver.press("f", "n")
         await driver.see("source: vm ×  unassigned ×  new ×")
         await driver.press("escape")
         await driver.see("source: vm ×  unassigned ×")
@@ -99,7 +101,9 @@ async def test_esc_takes_the_newest_chip_first_and_the_menu_can_take_all(aggrega
 async def test_marks_and_the_filter_go_before_the_chips(aggregator: Scripted) -> None:
     async with driven(aggregator) as driver:
         await listed(driver)
-        await driver.press("u", "slash", *"web", "enter")
+        await driver.press("f", "u")
+        await driver.see("unassigned ×")
+        await driver.press("slash", *"web", "enter")
         await driver.see("unassigned ×", "filter: web")
         await driver.press("space")
         await driver.see("1 marked")
@@ -127,7 +131,7 @@ async def test_others_can_restrict_the_list_and_a_clients_own_list_keeps_its_cli
         await driver.see("agent: hv-03 ×  label: env ×")
         driver.app.post_message(OpenAssets(1, "Brook & Sons"))
         await driver.see("Brook & Sons › Assets")
-        await driver.press("u")
+        await driver.press("f", "u")
         await driver.see("unassigned ×")
         assert last_asked(aggregator).client_id == 1
         await driver.press("f")
@@ -170,7 +174,7 @@ async def test_what_is_filtered_is_exported_in_the_words_of_the_command(
     path = tmp_path / "assets.csv"
     async with driven(aggregator) as driver:
         await listed(driver)
-        await driver.press("u")
+        await driver.press("f", "u")
         await driver.see("unassigned ×")
         await driver.press("e")
         await driver.see("Export assets")

@@ -203,7 +203,9 @@ async def test_restrictions_of_assets_are_chips_that_esc_takes_away(aggregator: 
     async with driven(aggregator) as driver:
         await driver.press("3")
         await driver.see("Assets  60")
-        await driver.press("u", "f", "n")
+        await driver.press("f", "u")
+        await driver.see("unassigned ×")
+        await driver.press("f", "n")
         await driver.see("unassigned ×  new ×")
         await driver.press("escape")
         await driver.see("Assets  unassigned ×  7")
@@ -229,7 +231,7 @@ async def test_the_help_lists_the_keys_of_the_screen_and_closes(aggregator: Scri
         await driver.press("3")
         await driver.see("Assets  60")
         await driver.press("question_mark")
-        await driver.see("Keys", "Unassigned", "Filter", "Quit", "↓ j", "Clients screen", "Refresh")
+        await driver.see("Keys", "Type of this one", "Filter", "Quit", "↓ j", "Clients screen", "Refresh")
         await driver.press("escape")
         await driver.until(lambda: "Clients screen" not in driver.seen(), "the end of the help")
 

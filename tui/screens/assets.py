@@ -46,7 +46,6 @@ class AssetsScreen(AssetActs):
     MAIN = "assets"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "restrictions", "Filters"),
-        Binding("u", "only_unassigned", "Unassigned", show=False),
         Binding("t", "same_source", "Type of this one", show=False),
     ]
 
@@ -112,11 +111,6 @@ class AssetsScreen(AssetActs):
             value, name = self._asked.taken(values)
             self._restrictions.set(self._asked.part, value, name)
             self.table.restart()
-
-    def action_only_unassigned(self) -> None:
-        """Only those of no client; again: all."""
-        self._restrictions.toggle("unassigned")
-        self.table.restart()
 
     def action_same_source(self) -> None:
         """Only the source type of the row under the cursor; again: all of them."""
