@@ -4,7 +4,7 @@ The files are written and checked by the same code as ``ullage billing export``.
 """
 
 import calendar
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import date
 from pathlib import Path
@@ -166,7 +166,7 @@ class FilesDialog(ModalScreen[bool | None]):
     def _say(self, lines: list[Text]) -> None:
         self.query_one(Static).update(Text("\n").join(lines))
 
-    async def _counted(self, arrived: Arrived) -> AsyncIterator[closing_pb2.FileChunk]:
+    async def _counted(self, arrived: Arrived) -> AsyncGenerator[closing_pb2.FileChunk, None]:
         aggregator = self._aggregator
         chunks = aggregator.stream(aggregator.closing.ExportReadings, self._request)
         async for chunk in chunks:
