@@ -20,6 +20,13 @@ with loose as materialized (
         select case %(sort)s when 'unbound_money' then money else (%(slot)s - since_slot)::numeric end as num
     ) as key
     where num is not null and %(sort)s in ('unbound_money', 'days_unbound')
+), unowned as not materialized (
+    -- Asked one by one (a limit is not made a join): they are few, or else few assets have an assignment.
+    select o.asset_id
+    from asset_unowned o
+    where (select x.id from assignment x
+           where x.asset_id = o.asset_id and x.from_slot <= %(slot)s::integer and x.to_slot > %(slot)s
+           limit 1) is null
 ), matching as not materialized (
     select a.id, a.name, a.created_at
     from asset a
@@ -31,11 +38,7 @@ with loose as materialized (
       and (%(client_id)s::bigint is null or a.id = any (array(
            select x.asset_id from assignment x
            where x.client_id = %(client_id)s and x.from_slot <= %(slot)s::integer and x.to_slot > %(slot)s)))
-      and (not %(unassigned)s::boolean or a.enabled and a.id = any (array(
-           select o.asset_id from asset_unowned o
-           where not exists (
-               select from assignment x
-               where x.asset_id = o.asset_id and x.from_slot <= %(slot)s and x.to_slot > %(slot)s))))
+      and (not %(unassigned)s::boolean or a.enabled and a.id = any (array(select asset_id from unowned)))
       and (not %(unbound)s or a.id = any (array(select asset_id from loose)))
       and (not %(unacknowledged)s::boolean or a.acknowledged_at is null)
       and (not %(disabled)s::boolean or not a.enabled)
@@ -60,8 +63,7 @@ with loose as materialized (
     left join asset_seen z on z.asset_id = m.id
     -- Makes an inner join of it where it is ordered by, which an index can walk.
     where (%(sort)s <> 'last_seen' or z.last_slot >= 0)
-      and (%(sort)s <> 'client_name' or not exists (
-           select from assignment x where x.asset_id = m.id and x.from_slot <= %(slot)s and x.to_slot > %(slot)s))
+      and (%(sort)s <> 'client_name' or m.id = any (array(select asset_id from unowned)))
       and (%(sort)s not in ('unbound_money', 'days_unbound')
            or m.id not in (select asset_id from valued))
 ), dear as not materialized (
