@@ -1,4 +1,4 @@
-"""docs/commands.md and the help of every command: complete, with examples that can be typed as they stand."""
+"""docs/commands.md, docs/keys.md and the help of every command: complete, with examples that can be typed as they stand."""
 
 import re
 import shlex
@@ -6,6 +6,7 @@ import shlex
 import click
 import pytest
 
+from deploy import keys
 from deploy.commands import examples, page, purpose, verbs
 from tests.house.sources import ROOT
 from tui.__main__ import cli
@@ -22,6 +23,10 @@ def test_the_document_is_what_the_commands_say() -> None:
     assert (ROOT / "docs/commands.md").read_text("utf-8") == page(), (
         "python -m deploy.commands > docs/commands.md"
     )
+
+
+def test_the_page_of_keys_is_what_the_screens_say() -> None:
+    assert (ROOT / "docs/keys.md").read_text("utf-8") == keys.page(), "python -m deploy.keys > docs/keys.md"
 
 
 def test_every_noun_is_there() -> None:
