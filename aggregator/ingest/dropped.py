@@ -33,16 +33,18 @@ class Suppressed:
         self._assets = assets
         self._digests = digests
         self._uncounted: npt.NDArray[np.bool_] = self.rule > 0
+        # Soon not, and then nothing is looked for.
+        self._any_uncounted = True
 
     def hits(self, series: Uint32s) -> tuple[Hit, ...]:
         """``series``: of each reading the index into the dictionary."""
         rules, readings = np.unique(self.rule[series], return_counts=True)
-        uncounted = self._uncounted[series]
-        fresh = np.unique(series[uncounted]) if uncounted.any() else series[:0]
+        found = [(n, count) for n, count in zip(rules.tolist(), readings.tolist(), strict=True) if n]
+        if not self._any_uncounted:
+            return tuple(Hit(number, count) for number, count in found)
+        fresh = np.unique(series[self._uncounted[series]])
         return tuple(
-            Hit(number, count, self._names(fresh[self.rule[fresh] == number]))
-            for number, count in zip(rules.tolist(), readings.tolist(), strict=True)
-            if number
+            Hit(number, count, self._names(fresh[self.rule[fresh] == number])) for number, count in found
         )
 
     def counted(self, hits: tuple[Hit, ...]) -> None:
@@ -53,6 +55,7 @@ class Suppressed:
         for n in np.flatnonzero(self._uncounted).tolist():
             if self._digests[int(self._assets[n])] in done:
                 self._uncounted[n] = False
+        self._any_uncounted = bool(self._uncounted.any())
 
     def _names(self, series: Uint32s) -> tuple[bytes, ...]:
         return tuple(self._digests[asset] for asset in np.unique(self._assets[series]).tolist())
