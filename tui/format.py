@@ -115,6 +115,13 @@ def percent(field: str, *, signed: bool = False) -> str:
     return f"{value:{sign},.{places}f} %"
 
 
+def of_commit(field: str) -> str:
+    """As :func:`percent`; what is above the commit never reads as equal to it, which is not over: ``>100 %``."""
+    value = decimal(field)
+    shown = percent(field)
+    return f">{shown}" if value is not None and value > 100 and shown == "100 %" else shown
+
+
 def moment(stamp: Timestamp | None) -> datetime | None:
     """Aware and UTC; None for an unset field."""
     return None if stamp is None or (stamp.seconds == 0 and stamp.nanos == 0) else to_time(stamp)

@@ -76,6 +76,21 @@ def test_a_percentage_has_a_decimal_only_where_it_is_small(field: str, written: 
 
 
 @pytest.mark.parametrize(
+    ("field", "written"),
+    [
+        ("100", "100 %"),
+        ("99.6", "100 %"),
+        ("100.08", ">100 %"),
+        ("100.6", "101 %"),
+        ("112", "112 %"),
+        ("", "—"),
+    ],
+)
+def test_what_is_above_a_commit_never_reads_as_equal_to_it(field: str, written: str) -> None:
+    assert shown.of_commit(field) == written
+
+
+@pytest.mark.parametrize(
     ("span", "written"),
     [
         (timedelta(0), "now"),

@@ -76,6 +76,12 @@ async def test_a_new_overage_opens_the_client_at_that_bucket(aggregator: Scripte
         await driver.see(f"Buckets › Ahlers Logistik › {of.name}")
 
 
+async def test_a_new_overage_is_never_told_as_being_on_its_commit(aggregator: Scripted) -> None:
+    aggregator.script.dashboard.new_overages[0].percent_of_commit = "100.08"
+    async with driven(aggregator) as driver:
+        await driver.see(">100 %")
+
+
 async def test_money_of_two_currencies_is_shown_one_after_the_other(aggregator: Scripted) -> None:
     aggregator.script.dashboard.projected_revenue.append(types_pb2.Money(currency="JPY", amount="900000"))
     async with driven(aggregator) as driver:
@@ -90,7 +96,9 @@ async def test_the_last_month_is_told_by_status_and_source(
 ) -> None:
     async with driven(aggregator, size=size) as driver:
         await driver.see("avg EUR 3,816.67", "~EUR 24,004.10", "volume")
-        await driver.see("4 over · 3 under · 2 mixed" if size[0] == 80 else "▲ over commit")
+        await driver.see(
+            "4 ▲ over  3 ▼ under  2 ◆ mixed" if size[0] == 80 else "◆ mixed", "periods ending in"
+        )
         driver.app.screen.query_one("#digest" if size[0] == 80 else "#status").focus()
         await driver.press("enter")
         await driver.until(lambda: driver.app.current_mode == "over-under", "the screen of overs and unders")

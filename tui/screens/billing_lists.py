@@ -10,7 +10,7 @@ from tui.cli.billing import READING_COLUMNS, reading_row
 from tui.cli.corrections import ADJUSTMENT_COLUMNS, TOO_LATE_COLUMNS, adjustment_row, too_late_row
 from tui.cli.periods import PERIOD_COLUMNS, period_row
 from tui.client import Page
-from tui.format import NONE, day, decimal, moment, number, percent, quantity, stamp, text
+from tui.format import NONE, day, decimal, moment, number, of_commit, quantity, stamp, text
 from tui.messages import OpenAsset, OpenReading
 from tui.screens import billing_cells as cells
 from tui.theme import ATTENTION, BAD, FAINT
@@ -103,7 +103,7 @@ def reading_columns(zones: cells.Zones, *, with_client: bool) -> Sequence[Column
             right=True,
             sort="quantity",
         ),
-        Column("% commit", lambda r, now: Text(percent(r.percent_of_commit)), 8, right=True, above=120),
+        Column("% commit", lambda r, now: Text(of_commit(r.percent_of_commit)), 8, right=True, above=120),
         Column("Overage", lambda r, now: _part(r.overage, BAD), 10, right=True, above=100),
         Column("Buffer", lambda r, now: _part(r.buffer), 10, right=True, above=wide),
         Column("Cost", lambda r, now: _cost(r), 14, right=True, sort="cost"),

@@ -10,7 +10,7 @@ from tui.cli.rows import terms_row
 from tui.cli.terms import TERMS_COLUMNS
 from tui.client import PAGE_ROWS_MAX, Page
 from tui.desk import Desk
-from tui.format import NONE, clean, days, decimal, moment, money, percent, quantity
+from tui.format import NONE, clean, days, decimal, moment, money, of_commit, quantity
 from tui.messages import OpenReading, ShowText
 from tui.screens.billing_cells import period_state
 from tui.screens.bucket_terms import held_until, plain, tiers_words
@@ -63,7 +63,7 @@ def history(
             sort="quantity",
         ),
         Column("Commit", lambda r, now: Text(quantity(r.commit, r.symbol)), 12, right=True, above=120),
-        Column("% commit", lambda r, now: Text(percent(r.percent_of_commit)), 8, right=True, above=100),
+        Column("% commit", lambda r, now: Text(of_commit(r.percent_of_commit)), 8, right=True, above=100),
         Column("Used", lambda r, now: _part(r.used, ""), 10, right=True, above=110),
         Column("Overage", lambda r, now: _part(r.overage, BAD), 9, right=True),
         Column("Buffer", lambda r, now: _part(r.buffer, ""), 9, right=True, above=72),

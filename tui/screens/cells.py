@@ -4,7 +4,7 @@ from datetime import datetime
 
 from rich.text import Text
 
-from tui.format import NONE, ago, day, moment, money, percent, quantity, text
+from tui.format import NONE, ago, day, moment, money, of_commit, quantity, text
 from tui.theme import ATTENTION, BAD, FAINT, GOOD
 from ullage.v1 import agreements_pb2, inventory_pb2, types_pb2
 
@@ -59,7 +59,7 @@ def projected_cost(bucket: inventory_pb2.Bucket) -> Text:
 
 def status(bucket: inventory_pb2.Bucket) -> Text:
     """Over, on track, or neither; with the per cent of the commit that the projection reaches."""
-    reach = percent(bucket.percent_of_commit)
+    reach = of_commit(bucket.percent_of_commit)
     match bucket.status:
         case "over":
             return Text(f"▲ over {reach}", BAD)

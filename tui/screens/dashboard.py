@@ -15,9 +15,10 @@ from textual.widgets import Static
 from tui.client import AssetQuery
 from tui.desk import Desk
 from tui.failures import CallFailed
-from tui.format import NONE, clean, duration, moment, money, percent, plural, text
+from tui.format import NONE, clean, duration, moment, money, month_name, of_commit, percent, plural, text
 from tui.messages import GoTo, Loaded, LoadFailed, OpenClient, Refreshed
 from tui.screens.live import LiveScreen
+from tui.screens.over_under_lists import STATES
 from tui.theme import ATTENTION, BAD, FAINT, GOOD
 from tui.widgets.cards import Card, Cards, Digest
 from tui.widgets.chart import RevenueChart
@@ -36,7 +37,7 @@ TOP_COLUMNS: Sequence[Column[TopClient]] = (
 OVERAGE_COLUMNS: Sequence[Column[NewOverage]] = (
     Column("Client", lambda o, now: text(o.client_name), 10, share=1),
     Column("Bucket", lambda o, now: text(o.bucket_name), 10, share=1, above=70),
-    Column("Of commit", lambda o, now: Text(percent(o.percent_of_commit), BAD), 9, right=True),
+    Column("Of commit", lambda o, now: Text(of_commit(o.percent_of_commit), BAD), 9, right=True),
 )
 
 
@@ -45,19 +46,15 @@ class Status:
     """How many clients ended the last full month like this."""
 
     word: str
-    short: str
     clients: int
     style: str
 
 
 def status_rows(status: insight_pb2.ClientStatus) -> list[Status]:
-    """A line for each status there is, also for those that nobody has."""
+    """A line for each status there is, also for those that nobody has; in the words of Over/Under."""
     return [
-        Status("▲ over commit", "over", status.over, BAD),
-        Status("▼ under commit", "under", status.under, ATTENTION),
-        Status("± both over and under", "mixed", status.mixed, ATTENTION),
-        Status("= on commit", "even", status.even, GOOD),
-        Status("no commit", "none", status.none, FAINT),
+        *(Status(word, int(getattr(status, name)), style) for name, (word, style) in STATES.items()),
+        Status(f"{NONE} no commit", status.none, FAINT),
     ]
 
 
@@ -161,7 +158,7 @@ class DashboardScreen(LiveScreen):
         self.query_one("#revenue-panel").border_title = "Revenue by month"
         self.query_one("#top-panel").border_title = "Top clients, this period"
         self.query_one("#overages-panel").border_title = "New overages, this period"
-        self.query_one("#status-panel").border_title = "Clients by status, last period"
+        self.query_one("#status-panel").border_title = "Clients by status, last month"
         self._top.display = self._overages.display = False
         self.query_one("#clients").focus()
 
@@ -193,16 +190,18 @@ class DashboardScreen(LiveScreen):
         self._draw_health()
 
     def on_loaded(self, message: Loaded[insight_pb2.Dashboard]) -> None:
-        """Everything is drawn from the one answer."""
+        """Everything is drawn from the one answer; nothing, where it is the same as before."""
         message.stop()
+        same = self._failure is None and message.data == self._data
         self._data, self._failure = message.data, None
-        self._draw(message.data)
+        if not same:
+            self._draw(message.data)
         self.post_message(Refreshed())
 
     def redraw(self) -> None:
-        """Ages grow."""
+        """Ages grow; they are in the lines about health alone."""
         if self._data is not None:
-            self._draw(self._data)
+            self._draw_health()
 
     def action_currency(self) -> None:
         """Money is never added over currencies: one after the other."""
@@ -227,6 +226,11 @@ class DashboardScreen(LiveScreen):
             [t for t in data.top_clients if t.projected.currency == currency],
             "No projections yet",
         )
+        # A client's open period may end in another month, and counts there.
+        newest = max((month.month for month in data.revenue), default="")
+        self.query_one("#top-panel").border_subtitle = (
+            f"periods ending in {month_name(newest)}" if newest else ""
+        )
         self._fill(self._overages, "overages", list(data.new_overages), "No new overages")
         self._draw_last(data)
         self._draw_health()
@@ -241,13 +245,13 @@ class DashboardScreen(LiveScreen):
         self._status.show_items(statuses)
         self._fill(self._sources, "sources", sources, "No readings")
         panel = self.query_one("#sources-panel")
-        panel.border_title = "Revenue by source type, last period"
+        panel.border_title = "Revenue by source type, last month"
         panel.border_subtitle = f"{each} a client" if each else ""
-        words = " · ".join(f"{one.clients:,} {one.short}" for one in statuses if one.clients)
+        words = "  ".join(f"{one.clients:,} {one.word}" for one in statuses if one.clients)
         first = Text("Last month  ", "bold").append(words or "no readings", "not bold")
-        first.append(f"  {each}", "not bold")
-        parts = " · ".join(f"{clean(one.source_type, 20)} {_source_money(one)}" for one in sources)
-        self.query_one(Digest).show_lines(first, Text(parts, "dim"))
+        parts = [f"{clean(one.source_type, 20)} {_source_money(one)}" for one in sources]
+        second = Text(" · ".join([each, *parts] if each else parts), "dim")
+        self.query_one(Digest).show_lines(first, second)
 
     def _draw_health(self) -> None:
         """As the aggregator said last, or why it is not known now."""

@@ -15,7 +15,7 @@ from tui.cli.projections import PROJECTION_COLUMNS, projection_row
 from tui.client import JOB_SECONDS_MAX, Page
 from tui.desk import Desk
 from tui.failures import CallFailed, sentence
-from tui.format import NONE, ago, day, decimal, moment, money, percent, quantity, text
+from tui.format import NONE, ago, day, decimal, moment, money, of_commit, percent, quantity, text
 from tui.screens.listing import ListScreen
 from tui.screens.what_if import open_what_if
 from tui.theme import BAD, FAINT, GOOD
@@ -75,7 +75,7 @@ def between(projection: Projection) -> Text:
 
 def reach(projection: Projection, *, new: bool) -> Text:
     """``▲ new 112 %``: over, over for the first time, or on track; a dash without a commit."""
-    share = percent(projection.percent_of_commit)
+    share = of_commit(projection.percent_of_commit)
     if share == NONE:
         return Text(NONE, FAINT)
     if not over(projection, None):

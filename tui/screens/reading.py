@@ -16,7 +16,7 @@ from tui.client import PAGE_ROWS_MAX, Page
 from tui.desk import Desk
 from tui.dialogs.shown import TextDialog
 from tui.failures import CallFailed
-from tui.format import NONE, clean, days, decimal, moment, money, percent, plural, quantity, stamp, text
+from tui.format import NONE, clean, days, decimal, moment, money, of_commit, plural, quantity, stamp, text
 from tui.messages import Loaded, LoadFailed, OpenBucket, OpenReading
 from tui.screens import billing_cells as cells
 from tui.screens.billing_acts import corrected
@@ -263,7 +263,7 @@ class ReadingScreen(ListScreen):
     def _facts(self, is_final: bool) -> list[tuple[str, Text]]:
         reading = self.reading
         cost = cells.figure(reading.cost, reading.currency, is_final=is_final)
-        reach = f", {percent(reading.percent_of_commit)} of it" if reading.percent_of_commit else ""
+        reach = f", {of_commit(reading.percent_of_commit)} of it" if reading.percent_of_commit else ""
         commit = (
             quantity(reading.commit, reading.symbol) if (decimal(reading.commit) or 0) > 0 else "no commit"
         )

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from rich.text import Text
 from textual.widgets import Static
 
-from tui.format import MONTHS, NONE, decimal, moment, percent, quantity
+from tui.format import MONTHS, NONE, decimal, moment, of_commit, quantity
 from tui.theme import AMBER, BAD, BLUE, FAINT, GOOD
 from tui.widgets.chart_scale import bar, labelled, lines_of, round_up, short
 from ullage.v1 import billing_pb2
@@ -48,7 +48,7 @@ def crossing(projection: Projection, commit: Decimal) -> datetime | None:
 
 def verdict(projection: Projection, commit: Decimal | None, aggregation: str, zone: ZoneInfo) -> Text:
     """``▲ over from about 24 Nov, at 112 % of the commit``, or that it is on track; without a commit that there is none."""
-    reach = percent(projection.percent_of_commit)
+    reach = of_commit(projection.percent_of_commit)
     if (commit is not None and commit <= 0) or (commit is None and reach == NONE):
         return Text("no commit: nothing to be over", FAINT, no_wrap=True, end="")
     used = decimal(projection.current_quantity)
