@@ -11,6 +11,7 @@ from typing import ClassVar
 from textual import on, work
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
 from textual.filter import LineFilter
 
 from tui.catalogue import PLACES, WITH_DIGIT
@@ -98,8 +99,8 @@ class UllageApp(App[None]):
             super().refresh_css(animate)
 
     def delay_update(self, delay: float = 0.05) -> None:
-        """Not where Textual always waits so long, at a switch: ``LiveScreen`` knows when its picture is whole."""
-        if not isinstance(self.screen, LiveScreen):
+        """For the palette alone, not at every switch: ``LiveScreen`` knows when its picture is whole."""
+        if isinstance(self.screen, CommandPalette):
             super().delay_update(delay)
 
     @on(Refreshed)

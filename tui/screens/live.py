@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import Widget
 
 from tui.desk import Desk
 from tui.format import clean
@@ -42,6 +44,8 @@ class LiveScreen(Screen[None]):
     # Which call an action makes, "Service/Method": without the right to it the key is not offered and says why.
     NEEDS: ClassVar[dict[str, str]] = {"undo": "Admin/UndoAudit", "redo": "Admin/UndoAudit"}
     AUTO_FOCUS = ""
+    # Textual's own paints the whole screen whenever the focus moves; what shows the focus does so itself.
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (120, "-wide"), (160, "-vast")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "refetch", "Refresh", show=False),
@@ -65,6 +69,7 @@ class LiveScreen(Screen[None]):
             self.desk.clock,
             profile=settings.profile if settings is not None else "",
             production=settings is not None and settings.production,
+            read_only=self.desk.read_only,
         )
         return NavBar(self.MAIN), status, KeyLine()
 

@@ -92,6 +92,8 @@ class ListTable(Vertical, Generic[Row]):
             max_length=FILTER_CHARACTERS_MAX,
             compact=True,
         )
+        # Every blink goes over the line.
+        self._input.cursor_blink = False
 
     def compose(self) -> ComposeResult:
         """The filter line is there only while it is used."""

@@ -228,7 +228,7 @@ class RowTable(DataTable[Text], Generic[Row]):
     def make_room(self, width: int) -> None:
         """Columns for this width before the table is shown for the first time."""
         if width and not self.size.width:
-            self._width = width - self.scrollbar_size_vertical
+            self._width = width
             self._lay_out()
 
     def on_resize(self, event: events.Resize) -> None:
