@@ -17,6 +17,7 @@ from typing import Any
 
 import sql
 from aggregator.actions.rebind import rebind
+from aggregator.actions.run_job import JOBS
 from aggregator.actions.suggest import suggest
 from aggregator.actions.update_bucket import update_bucket
 from aggregator.bench.ingest import exponent
@@ -24,6 +25,8 @@ from aggregator.bench.machine import machine, versions
 from aggregator.bench.site import site
 from aggregator.domain.match import Condition, Filter, Operator
 from aggregator.errors import Conflict
+from aggregator.jobs import Jobs
+from aggregator.rpc.insight import read_dashboard
 from aggregator.store import assets, buckets, clients, insight, periods, readings
 from aggregator.store.assets import AssetFilter
 from aggregator.store.buckets import BucketFilter
@@ -38,6 +41,7 @@ from aggregator.store.unbound import price_stale
 _Q = sql.queries("bench")
 ROWS = 50
 SERIES_PRICED = 10_000
+MONTHS = 24
 _ASSETS_OF_A_CLIENT = 100
 Call = Callable[[], Awaitable[object]]
 
@@ -112,7 +116,7 @@ async def _run(dsn: str, size: Size, scale: int) -> dict[str, Any]:
     db = await Database.open(dsn)
     try:
         began = time.perf_counter()
-        await fill(db, assets=size.assets * scale)
+        await fill(db, assets=size.assets * scale, months=MONTHS)
         async with snapshot(db) as seen:
             counts = await fetch_one(seen.conn, Counts, _Q["world_counts"])
             some = await fetch_one(seen.conn, _Some, _Q["world_any"])
@@ -128,8 +132,11 @@ async def _run(dsn: str, size: Size, scale: int) -> dict[str, Any]:
     return {**asdict(counts), "fill_seconds": round(filled, 1), "p95_ms": times}
 
 
-async def fill(db: Database, *, assets: int) -> None:
-    """The world with so many assets in a migrated database that is empty: clients, agents, agreements, usage and figures."""
+async def fill(db: Database, *, assets: int, months: int = 1) -> None:
+    """The world with so many assets in a migrated database that is empty: clients, agents, agreements, usage and figures.
+
+    Readings are of the month that is open and of the ``months`` - 1 before, which are final.
+    """
     owners = max(2, assets // _ASSETS_OF_A_CLIENT)
     params = {"assets": assets, "clients": owners, "agents": max(2, assets // 20), "buckets": owners * 20}
     async with db.transaction() as conn:
@@ -146,6 +153,8 @@ async def fill(db: Database, *, assets: int) -> None:
         await execute(conn, _Q["world_bindings"], params)
         await execute(conn, _Q["world_run"], params)
         await execute(conn, _Q["world_figures"], params)
+        for back in range(1, months):
+            await execute(conn, _Q["world_past"], {"back": back})
         await execute(conn, _Q["world_measured_candidates"], params)
         await execute(conn, _Q["world_seen"], params)
     async with db.dedicated() as conn:
@@ -203,6 +212,8 @@ def _reads(db: Database, some: _Some) -> dict[str, Call]:
         calls[f"buckets by {sort}"] = look(lambda seen, by=by: buckets.list_buckets(seen, by, BucketFilter()))  # type: ignore[misc]
     calls["buckets, over"] = look(lambda seen: buckets.list_buckets(seen, plain, BucketFilter(over=True)))
     calls["buckets, search"] = look(lambda seen: buckets.list_buckets(seen, plain, BucketFilter(search="7")))
+    jobs = Jobs(db, seconds=dict.fromkeys(JOBS, 3600), clock=lambda: datetime.now(UTC))
+    calls["dashboard"] = look(lambda seen: read_dashboard(seen, jobs))
     calls["dashboard, counts"] = look(assets.count_assets)
     calls["dashboard, money"] = look(lambda seen: insight.expected(seen, since=seen.now))
     calls["dashboard, new overages"] = look(insight.new_overages)

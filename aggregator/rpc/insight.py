@@ -35,10 +35,7 @@ class InsightService(insight_pb2_grpc.InsightServicer):
     ) -> insight_pb2.Dashboard:
         """All of one moment: what a card counts is what the list it opens has."""
         async with snapshot(self._db) as seen:
-            dashboard = await _counts(seen)
-            dashboard.MergeFrom(await _money(seen))
-            dashboard.health.CopyFrom(await read_health(seen, self._jobs))
-        return dashboard
+            return await read_dashboard(seen, self._jobs)
 
     async def Watch(
         self, request: insight_pb2.WatchRequest, context: Context
@@ -66,6 +63,14 @@ class InsightService(insight_pb2_grpc.InsightServicer):
                 return
             else:
                 yield change(noun)
+
+
+async def read_dashboard(seen: Snapshot, jobs: Timetable) -> insight_pb2.Dashboard:
+    """Counts, money and health; ``jobs`` is the timetable of this aggregator."""
+    dashboard = await _counts(seen)
+    dashboard.MergeFrom(await _money(seen))
+    dashboard.health.CopyFrom(await read_health(seen, jobs))
+    return dashboard
 
 
 async def _counts(seen: Snapshot) -> insight_pb2.Dashboard:

@@ -170,6 +170,22 @@ select bucket_id, period_start, period_end, aggregation, quantity, quantity * 2,
        case when commit > 0 then round(quantity * 200 / commit, 2) end, now(), run_id
 from rated
 
+-- name: world_past
+-- The readings of an earlier month, which is final: more and less than those of the open one.
+insert into billing_reading (
+    bucket_id, period_start, period_end, from_slot, to_slot, terms_id, aggregation, quantity, commit, overage_units,
+    currency, used, buffer, overage, cost, as_of_slot, cutoff, run_id, finalised_at
+)
+select r.bucket_id, p.starts, p.ends, slot_of(p.starts), slot_of(p.ends), r.terms_id, r.aggregation,
+       r.bucket_id * (%(back)s::integer + 1) %% 200, r.commit, r.overage_units, r.currency, r.used, r.buffer, r.overage,
+       r.cost, slot_of(p.ends), p.ends, r.run_id, p.ends
+from billing_reading as r
+cross join lateral (
+    select r.period_start - %(back)s * interval '1 month' as starts,
+           r.period_start - (%(back)s - 1) * interval '1 month' as ends
+) as p
+where r.finalised_at is null
+
 -- name: world_measured_candidates
 update unbound_candidate as u
 set measured = int4multirange(whole_slots(m.from_slot, m.to_slot, u.width))
