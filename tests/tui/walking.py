@@ -103,10 +103,10 @@ async def try_key(driver: Driver, scripted: Scripted, key: str, name: str, look:
 
 
 def view_of(screen: Screen[object]) -> tuple[str, ...]:
-    """What tells one view of a screen from another: which lists are there, and their columns."""
+    """What tells one view of a screen from another: which lists are there; without lists, the columns of its tables."""
     lists = [one.heading for one in screen.query(ListTable) if one.display]
-    columns = [column.label for one in screen.query(RowTable) if one.display for column in one.shown_columns]
-    return (*lists, *columns)
+    tables = [one for one in screen.query(RowTable) if one.display]
+    return tuple(lists or [column.label for one in tables for column in one.shown_columns])
 
 
 class Walk:
