@@ -251,19 +251,7 @@ class UllageApp(App[None]):
         self.exit()
 
     async def action_help(self) -> None:
-        """The keys that work on the screen on view: its own first, then those of its parts."""
-        from tui.screens.help import HelpScreen
+        """The keys that work on the screen on view."""
+        from tui.screens.help import HelpScreen, groups
 
-        keys: dict[str, list[str]] = {}
-        bindings = [
-            active.binding for active in self.screen.active_bindings.values() if not active.binding.system
-        ]
-        for binding in sorted(bindings, key=lambda binding: not binding.show):
-            shown = keys.setdefault(binding.description, [])
-            shown.append(self.get_key_display(binding))
-        lines = [
-            (" ".join(dict.fromkeys(shown)), description)
-            for description, shown in keys.items()
-            if description
-        ]
-        await self.push_screen(HelpScreen(lines))
+        await self.push_screen(HelpScreen(groups(self.screen)))

@@ -239,9 +239,35 @@ async def test_the_help_lists_the_keys_of_the_screen_and_closes(aggregator: Scri
         await driver.press("3")
         await driver.see("Assets  60")
         await driver.press("question_mark")
-        await driver.see("Keys", "Type of this one", "Filter", "Quit", "↓ j", "Clients screen", "Refresh")
+        await driver.see("Keys", "Type of this one", "Filter", "Quit", "↓ j", "The main screens", "Refresh")
+        headings = [
+            next(at for at, line in enumerate(driver.lines()) if title in line)
+            for title in ("On this screen", "In lists", "Everywhere")
+        ]
+        assert headings[0] == headings[1] < headings[2]
         await driver.press("escape")
-        await driver.until(lambda: "Clients screen" not in driver.seen(), "the end of the help")
+        await driver.until(lambda: "The main screens" not in driver.seen(), "the end of the help")
+
+
+async def test_the_help_names_what_the_key_may_not_do_and_why(aggregator: Scripted) -> None:
+    aggregator.script.role, aggregator.script.methods = "reader", ("Inventory/ListAssets",)
+    async with driven(aggregator, size=(80, 90)) as driver:
+        await driver.press("3")
+        await driver.see("Assets  60", "reader")
+        await driver.press("question_mark")
+        await driver.see("✖ Assign", "has the role reader", "which may not do that")
+        assert "✖ Filters" not in driver.seen()
+
+
+async def test_the_help_scrolls_in_a_small_window(aggregator: Scripted) -> None:
+    async with driven(aggregator, size=(60, 20)) as driver:
+        await driver.press("3")
+        await driver.see("Assets  60")
+        await driver.press("question_mark")
+        await driver.see("On this screen")
+        await driver.press("G")
+        await driver.see("Copy ids")
+        assert "On this screen" not in driver.seen()
 
 
 async def test_the_palette_finds_screens_and_what_the_aggregator_knows(aggregator: Scripted) -> None:

@@ -184,7 +184,8 @@ class LiveScreen(Screen[None]):
 
     # Who may do what.
 
-    def _refusal(self, action: str) -> str:
+    def refusal(self, action: str) -> str:
+        """Why this may not be done here, in a sentence; empty: it may."""
         for base in type(self).__mro__:
             needs = vars(base).get("NEEDS", {})
             if action in needs:
@@ -193,12 +194,12 @@ class LiveScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Acts that this key may not do are not offered."""
-        return not self._refusal(action)
+        return not self.refusal(action)
 
     def on_key(self, event: events.Key) -> None:
         """A key that nothing took because it may not be used here says why."""
         for binding in self._bindings.key_to_bindings.get(event.key, []):
-            refusal = self._refusal(binding.action)
+            refusal = self.refusal(binding.action)
             if refusal:
                 event.stop()
                 self.say(refusal)
