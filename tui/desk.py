@@ -9,6 +9,18 @@ from tui.messages import Link
 from tui.settings import Settings
 from ullage.v1 import admin_pb2
 
+# What these calls begin with, or are, changes nothing; any other one is taken for an act.
+_READING = ("List", "Get")
+_READS = frozenset(
+    {"WhoAmI", "Watch", "Explain", "Verify", "WhatIf", "SuggestBindings", "Export", "ExportReadings"}
+)
+
+
+def reads(method: str) -> bool:
+    """Whether a call such as ``Closing/Explain`` only asks."""
+    name = method.rpartition("/")[2]
+    return name in _READS or name.startswith(_READING)
+
 
 @dataclass(slots=True)
 class Desk:
@@ -29,9 +41,14 @@ class Desk:
     # Those that were seen so far, in that order.
     currencies: list[str] = field(default_factory=list)
 
+    @property
+    def read_only(self) -> bool:
+        """Whether this terminal offers no acts, whatever the key may do."""
+        return self.settings is not None and self.settings.read_only
+
     def refusal(self, method: str) -> str:
         """Why a call such as ``Inventory/AssignAssets`` may not be made here, in a sentence; empty: it may."""
-        if self.settings is not None and self.settings.read_only:
+        if self.read_only and not reads(method):
             return "This terminal is read-only: --read-only or its profile says so."
         identity = self.identity
         if identity is None or not identity.methods or method in identity.methods:

@@ -91,11 +91,19 @@ class StatusBar(Static):
     figures_at: reactive[datetime | None] = reactive(None)
     who: reactive[str] = reactive("")
 
-    def __init__(self, clock: Callable[[], datetime], *, profile: str = "", production: bool = False) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], datetime],
+        *,
+        profile: str = "",
+        production: bool = False,
+        read_only: bool = False,
+    ) -> None:
         super().__init__(markup=False)
         self._clock = clock
         self._profile = profile
         self._production = production
+        self._read_only = read_only
 
     def on_mount(self) -> None:
         """Ages grow."""
@@ -118,6 +126,8 @@ class StatusBar(Static):
             line.append(" ")
         if self._profile:
             line.append(f"{clean(self._profile, 24)}  ", "bold")
+        if self._read_only:
+            line.append("read-only  ", "bold")
         return line
 
     def render(self) -> Text:
@@ -133,10 +143,13 @@ class StatusBar(Static):
             line.append("✖ connection lost", "bold")
             line.append(f" {ago(link.since, self._clock())}, reconnecting (attempt {link.attempt})", "bold")
         at = f"as of {clock_time(self.figures_at)} UTC" if self.figures_at is not None else ""
-        who = f"  {clean(self.who)}" if self.who and (link is None or link.state != "lost") else ""
-        room = self.size.width - line.cell_len - 2
-        if cell_len(who) + len(at) <= room:
-            line.append(who, "dim")
+        if self.who and (link is None or link.state != "lost"):
+            room = self.size.width - line.cell_len - len(at) - 2
+            # Where we are has a name in the profile: whose key it is says more.
+            for who in (f"  {clean(self.who)}", f"  {clean(self.who).partition(' at ')[0]}"):
+                if cell_len(who) <= room:
+                    line.append(who, "dim")
+                    break
         gap = self.size.width - line.cell_len - len(at)
         if at:
             line.append(" " * max(gap, 2) + at, "" if link and link.state == "lost" else "dim")

@@ -71,6 +71,8 @@ class RunLine(Static):
             return Text(f"✖ {self._trouble}", BAD, no_wrap=True)
         if self.busy and (run is None or run.state != RUNNING):
             return Text(f"▶ {self._job}: starting …", ATTENTION, no_wrap=True)
+        if self._desk.refusal("Admin/ListJobs"):
+            return Text("")
         if run is None or not run.job:
             return Text(f"{self._title} has not run yet; R runs it.", FAINT, no_wrap=True)
         if run.state == RUNNING:
