@@ -169,3 +169,33 @@ async def test_commands_write_what_a_locale_lacks_as_json_does(aggregator: Scrip
     plain = await listed(**ASCII)
     assert plain.isascii()
     assert json.loads(plain) == json.loads(await listed(LC_ALL="C.UTF-8"))
+
+
+async def test_a_slow_aggregator_does_not_hold_the_picture_back(aggregator: Scripted, tmp_path: Path) -> None:
+    async with on_terminal(aggregator, tmp_path) as terminal:
+        await terminal.until(HEALTHY)
+        aggregator.script.delay_seconds = 5.0
+        before = len(terminal.drawn)
+        terminal.press(b"2")
+        await terminal.until("… loading".encode(), since=before)
+        assert b"Brook & Sons" not in terminal.drawn[before:]
+        aggregator.script.delay_seconds = 0.0
+        terminal.press(b"r")
+        await terminal.until(b"Brook & Sons", since=before)
+
+
+async def test_an_open_filter_writes_nothing_by_itself(aggregator: Scripted, tmp_path: Path) -> None:
+    async with on_terminal(aggregator, tmp_path) as terminal:
+        await terminal.until(HEALTHY)
+        before = len(terminal.drawn)
+        terminal.press(b"2")
+        await terminal.until(b"Brook & Sons", since=before)
+        before = len(terminal.drawn)
+        terminal.press(b"/")
+        await terminal.until(b"part of a name", since=before)
+        while before != len(terminal.drawn):
+            # Until what belongs to the key has come.
+            before = len(terminal.drawn)
+            await asyncio.sleep(1.0)
+        await asyncio.sleep(1.5)
+        assert terminal.drawn[before:] == b""
