@@ -26,6 +26,18 @@ def ids(aggregator: Scripted, *places: int) -> list[int]:
     return [aggregator.script.buckets[place].id for place in places]
 
 
+async def test_what_is_over_already_and_what_will_be_have_signs_of_their_own_and_keep_their_units(
+    aggregator: Scripted,
+) -> None:
+    over, coming = aggregator.script.buckets[:2]
+    for bucket, used in ((over, "31000.5"), (coming, "19879.2")):
+        bucket.status, bucket.symbol, bucket.current_usage = "over", "core-h", used
+        bucket.terms.commit = "28205"
+    async with driven(aggregator) as driver:
+        await on_buckets(driver)
+        await driver.see("▲ 31k core-h", "↗ 19.9k core-h", "28.2k core-h")
+
+
 @pytest.mark.parametrize(
     ("key", "chip", "name"),
     [

@@ -154,7 +154,7 @@ class BucketScreen(BucketActs, CyclingScreen):
         self.query_one(Facts).show_facts(
             [
                 ("Takes", text(f"{terms.aggregation} of {bucket.unit_type} of {bucket.source_type}")),
-                ("Commit", cells.commit(terms, bucket.symbol, short=False)),
+                ("Commit", cells.commit(terms, bucket.symbol)),
                 ("Base", Text(f"{self._price(terms.base_price)} a {each}")),
                 ("Overage", Text(f"{self._price(terms.overage_price)} a {each}")),
                 ("State", Text(", ".join(states))),

@@ -15,7 +15,7 @@ from tui.dialogs.choose import Choice, ChooseDialog
 from tui.dialogs.fields import HITS_SHOWN, Field, Found
 from tui.dialogs.form import Form, Values
 from tui.failures import CallFailed
-from tui.format import clean, text
+from tui.format import clean, decimal, text
 from tui.messages import OpenBucket
 from tui.screens import cells
 from tui.screens.bucket_acts import BucketActs
@@ -28,10 +28,16 @@ from ullage.v1 import inventory_pb2, types_pb2
 Bucket = inventory_pb2.Bucket
 
 
+USED_CELLS, COMMIT_CELLS = 14, 12
+
+
 def used(bucket: Bucket) -> Text:
-    """Of the open period; a sign where the projection is above the commit."""
-    shown = cells.usage(bucket)
-    return Text.assemble(("▲ ", BAD), shown) if bucket.status == "over" else shown
+    """Of the open period: ▲ above the commit already, ↗ with what the rest of the period will bring."""
+    if bucket.status != "over":
+        return cells.usage(bucket, width=USED_CELLS)
+    now, agreed = decimal(bucket.current_usage), decimal(bucket.terms.commit)
+    sign = "▲ " if now is not None and agreed is not None and now > agreed else "↗ "
+    return Text.assemble((sign, BAD), cells.usage(bucket, width=USED_CELLS - len(sign)))
 
 
 COLUMNS: Sequence[Column[Bucket]] = (
@@ -41,8 +47,14 @@ COLUMNS: Sequence[Column[Bucket]] = (
     Column("Source", lambda b, now: text(b.source_type), 9, sort="source_type", above=70),
     Column("Unit", lambda b, now: text(b.unit_type), 9, sort="unit_type"),
     Column("Agg", lambda b, now: text(b.terms.aggregation), 5, above=100),
-    Column("Usage", lambda b, now: used(b), 14, right=True, sort="current_usage"),
-    Column("Commit", lambda b, now: cells.commit(b.terms, b.symbol), 12, right=True, above=66),
+    Column("Usage", lambda b, now: used(b), USED_CELLS, right=True, sort="current_usage"),
+    Column(
+        "Commit",
+        lambda b, now: cells.commit(b.terms, b.symbol, width=COMMIT_CELLS),
+        COMMIT_CELLS,
+        right=True,
+        above=66,
+    ),
     Column(
         "Projected", lambda b, now: cells.projected_cost(b), 14, sort="projected_cost", right=True, above=140
     ),

@@ -4,8 +4,9 @@ from datetime import datetime
 
 from rich.text import Text
 
-from tui.format import NONE, ago, day, moment, money, of_commit, quantity, text
+from tui.format import NONE, ago, day, decimal, moment, money, of_commit, quantity, text
 from tui.theme import ATTENTION, BAD, FAINT, GOOD
+from tui.widgets.chart_scale import short
 from ullage.v1 import agreements_pb2, inventory_pb2, types_pb2
 
 _OPERATORS = {
@@ -41,15 +42,25 @@ def created(at: datetime | None) -> Text:
     return Text(day(at), FAINT)
 
 
-def usage(bucket: inventory_pb2.Bucket) -> Text:
+def fitted(figure: str, symbol: str = "", *, width: int) -> Text:
+    """Whole where there is room, else in three digits; a figure without its unit says nothing."""
+    value = decimal(figure)
+    if value is None:
+        return Text(NONE, FAINT)
+    whole = quantity(figure, symbol, short=True)
+    return text(whole if len(whole) <= width else f"{short(value)} {symbol}".strip())
+
+
+def usage(bucket: inventory_pb2.Bucket, *, width: int = 40) -> Text:
     """Of the open period."""
-    return Text(quantity(bucket.current_usage, bucket.symbol, short=True))
+    return fitted(bucket.current_usage, bucket.symbol, width=width)
 
 
-def commit(terms: agreements_pb2.Terms, symbol: str, *, short: bool = True) -> Text:
-    """A dash for none: 0 means that nothing was contracted."""
-    shown = quantity(terms.commit, symbol, short=short)
-    return Text(NONE, FAINT) if shown == NONE or terms.commit.strip("0.") == "" else Text(shown)
+def commit(terms: agreements_pb2.Terms, symbol: str, *, width: int = 0) -> Text:
+    """A dash for none: 0 means that nothing was contracted. ``width`` 0: with all digits."""
+    if decimal(terms.commit) is None or terms.commit.strip("0.") == "":
+        return Text(NONE, FAINT)
+    return fitted(terms.commit, symbol, width=width) if width else Text(quantity(terms.commit, symbol))
 
 
 def projected_cost(bucket: inventory_pb2.Bucket) -> Text:

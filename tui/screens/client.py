@@ -37,8 +37,8 @@ Period = closing_pb2.Period
 
 BUCKETS_SHOWN: Sequence[Column[Bucket]] = (
     Column("Name", lambda b, now: text(b.name), 12, share=1, sort="name"),
-    Column("Current usage", lambda b, now: cells.usage(b), 13, right=True, sort="current_usage"),
-    Column("Commit", lambda b, now: cells.commit(b.terms, b.symbol), 11, right=True, above=100),
+    Column("Current usage", lambda b, now: cells.usage(b, width=13), 13, right=True, sort="current_usage"),
+    Column("Commit", lambda b, now: cells.commit(b.terms, b.symbol, width=12), 12, right=True, above=100),
     Column("Base", lambda b, now: Text(plain(b.terms.base_price) or NONE), 7, right=True, above=100),
     Column("Overage", lambda b, now: Text(plain(b.terms.overage_price) or NONE), 7, right=True, above=100),
     Column("Projected cost", lambda b, now: cells.projected_cost(b), 14, right=True, sort="projected_cost"),

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from tui.client import Page
 from tui.format import NONE, decimal, money, percent, quantity, text
+from tui.screens.cells import fitted
 from tui.theme import ATTENTION, BAD, FAINT, GOOD
-from tui.widgets.chart_scale import short
 from tui.widgets.row_table import Column
 from ullage.v1 import analysis_pb2, types_pb2
 
@@ -227,15 +227,6 @@ def saves(row: RightSize) -> Decimal | None:
     return None if apart is None else max(-apart, Decimal(0))
 
 
-def _units(figure: str, symbol: str = "", *, cells: int) -> Text:
-    """Whole where there is room, else in three digits."""
-    value = decimal(figure)
-    if value is None:
-        return Text(NONE, FAINT)
-    whole = quantity(figure, symbol, short=True)
-    return text(whole if len(whole) <= cells else f"{short(value)} {symbol}".strip())
-
-
 def _saves(row: RightSize) -> Text:
     found = saves(row)
     return Text(NONE, FAINT) if not found else Text(f"{found:,f}", "bold")
@@ -264,8 +255,8 @@ RIGHT_SIZE: Sequence[Column[RightSize]] = (
     ),
     Column(
         "Commit",
-        lambda r, now: _units(r.commit, r.symbol, cells=10),
-        10,
+        lambda r, now: fitted(r.commit, r.symbol, width=12),
+        12,
         right=True,
         sort="commit",
         explains="What is agreed on now, for each period.",
@@ -280,7 +271,7 @@ RIGHT_SIZE: Sequence[Column[RightSize]] = (
     ),
     Column(
         "Units",
-        lambda r, now: _units(r.buffer_units, cells=6),
+        lambda r, now: fitted(r.buffer_units, width=6),
         6,
         right=True,
         sort="buffer_units",
@@ -297,7 +288,7 @@ RIGHT_SIZE: Sequence[Column[RightSize]] = (
     ),
     Column(
         "Best",
-        lambda r, now: _units(r.best_commit, cells=6),
+        lambda r, now: fitted(r.best_commit, width=6),
         6,
         right=True,
         sort="best_commit",

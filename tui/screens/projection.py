@@ -211,7 +211,7 @@ class ProjectionScreen(ListScreen):
             share = min(max((now - start) / (end - start), 0.0), 1.0)
             passed = f"{share:.0%}".replace("%", " %")
         of = one.unit_type if bucket is None else f"{bucket.terms.aggregation} of {bucket.unit_type}"
-        commit = Text("…") if bucket is None else cells.commit(bucket.terms, bucket.symbol, short=False)
+        commit = Text("…") if bucket is None else cells.commit(bucket.terms, bucket.symbol)
         low, high = money(one.low_cost, one.currency), money(one.high_cost, "").strip()
         return [
             ("Period", Text(f"to {_last_day(end, self._zone)}, {passed} passed")),
