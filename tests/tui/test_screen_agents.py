@@ -195,3 +195,38 @@ async def test_a_key_for_another_list_says_so(aggregator: Scripted) -> None:
         await open_view(driver, "agents")
         await driver.press("R")
         await driver.see("Running is for the list of jobs; v goes there.")
+
+
+@pytest.mark.parametrize(
+    ("view", "offered", "elsewhere"),
+    [
+        ("agents", ("x Retire/hold", "X Revoke"), ("R", "a", "d")),
+        ("jobs", ("R Run job",), ("x", "X", "a", "d")),
+        ("quarantine", ("a Take in", "d Discard"), ("x", "X", "R")),
+        ("tokens", ("X Revoke",), ("x", "R", "a", "d")),
+    ],
+)
+async def test_the_keys_of_a_list_stand_at_its_foot_and_others_say_where_they_belong(
+    aggregator: Scripted, view: str, offered: tuple[str, ...], elsewhere: tuple[str, ...]
+) -> None:
+    async with driven(aggregator) as driver:
+        await open_view(driver, view)
+        await driver.see(*offered)
+        for key in elsewhere:
+            driver.app.clear_notifications()
+            await driver.press(key)
+            await driver.see("v goes there.")
+
+
+async def test_much_that_is_wrong_hides_neither_runs_nor_totals_and_is_told_in_full(
+    aggregator: Scripted,
+) -> None:
+    health = aggregator.script.dashboard.health
+    health.state = "warning"
+    health.problems[:] = ["one thing " + "and more of it " * 8, "the last of all"]
+    async with driven(aggregator) as driver:
+        await open_view(driver, "agents")
+        await driver.see("▲ warning", "last reading", "totals add up")
+        assert "the last of all" not in driver.seen()
+        await driver.press("i")
+        await driver.see("Health", "State: warning", "the last of all")

@@ -40,6 +40,14 @@ from ullage.v1 import admin_pb2, agents_pb2, insight_pb2, types_pb2
 
 VIEWS = ("agents", "jobs", "quarantine", "tokens")
 TITLES = {"agents": "Agents", "jobs": "Jobs", "quarantine": "Quarantine", "tokens": "Enrolment tokens"}
+# What a key is for, and the lists in which it has something to act on.
+ONLY_IN = {
+    "change_state": ("Retiring and holding", ("agents",)),
+    "revoke": ("Revoking", ("agents", "tokens")),
+    "run_now": ("Running", ("jobs",)),
+    "release": ("Taking in", ("quarantine",)),
+    "discard": ("Discarding", ("quarantine",)),
+}
 POLL_SECONDS = 1.0
 SINGLE_MAX = 100
 
@@ -62,12 +70,13 @@ class AgentsScreen(ListScreen):
         Binding("n", "enrol", "Enrol"),
         Binding("x", "change_state", "Retire/hold"),
         Binding("R", "run_now", "Run job"),
-        Binding("a", "release", "Take in", show=False),
-        Binding("d", "discard", "Discard", show=False),
-        Binding("X", "revoke", "Revoke", show=False),
+        Binding("a", "release", "Take in"),
+        Binding("d", "discard", "Discard"),
+        Binding("X", "revoke", "Revoke"),
+        Binding("i", "health", "Health in full"),
     ]
     DEFAULT_CSS = """
-    AgentsScreen #system { height: 3; padding: 0 1; }
+    AgentsScreen #system { height: 3; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
     def __init__(self, desk: Desk) -> None:
@@ -207,9 +216,7 @@ class AgentsScreen(ListScreen):
     def _draw_health(self) -> None:
         if self._health is not None:
             lines = health_lines(self._health, self.desk.clock())
-            self.query_one("#system", Static).update(
-                Text("\n", no_wrap=True, overflow="ellipsis").join([lines, self._totals(self._health)])
-            )
+            self.query_one("#system", Static).update(Text("\n").join([lines, self._totals(self._health)]))
 
     def _totals(self, health: insight_pb2.Health) -> Text:
         """Read = stored + quarantined + suppressed, over everything that was ever applied."""
@@ -225,11 +232,21 @@ class AgentsScreen(ListScreen):
 
     # What is done.
 
-    def _in_view(self, view: str, what: str) -> bool:
-        if self._view == view:
-            return True
-        self.say(f"{what} is for the list of {TITLES[view].lower()}; v goes there.")
-        return False
+    def refusal(self, action: str) -> str:
+        """Keys are offered where there is something to act on."""
+        what, views = ONLY_IN.get(action, ("", ()))
+        if views and self._view not in views:
+            return f"{what} is for the list of {TITLES[views[0]].lower()}; v goes there."
+        return super().refusal(action)
+
+    def action_health(self) -> None:
+        """All that is wrong, a line each, with the last runs and the totals."""
+        health = self._health
+        if health is not None:
+            state = f"State: {health.state or 'unknown'}, {plural(health.agents, 'agent')}"
+            runs = health_lines(health, self.desk.clock()).plain.rpartition("\n")[2]
+            told = [state, runs, self._totals(health).plain, "", *health.problems]
+            self.post_message(ShowText("Health", told))
 
     def _open_group(self, group: admin_pb2.QuarantineGroup) -> None:
         self._show_group(group)
@@ -261,8 +278,6 @@ class AgentsScreen(ListScreen):
     @work(group="state")
     async def action_change_state(self) -> None:
         """Retire, hold or activate the agents chosen."""
-        if not self._in_view("agents", "Retiring and holding"):
-            return
         agents: list[agents_pb2.Agent] = self.chosen()
         if not agents:
             return
@@ -287,33 +302,30 @@ class AgentsScreen(ListScreen):
                 self.say(f"That token is {clean(tokens[0].state)} already.")
             elif tokens:
                 self.perform(agent_acts.revoke_token(self.desk, tokens[0]))
-        elif self._in_view("agents", "Revoking"):
+        else:
             agents: list[agents_pb2.Agent] = self.chosen()
             if agents:
                 self.fill(agent_acts.state_form(self.desk, agents, "revoked"))
 
     def action_release(self) -> None:
         """Takes quarantined readings in after all."""
-        if self._in_view("quarantine", "Taking in"):
-            groups: list[admin_pb2.QuarantineGroup] = self.chosen()
-            if groups:
-                self.perform(agent_acts.settle(self.desk, groups, release=True))
+        groups: list[admin_pb2.QuarantineGroup] = self.chosen()
+        if groups:
+            self.perform(agent_acts.settle(self.desk, groups, release=True))
 
     def action_discard(self) -> None:
         """Decides that quarantined readings never count."""
-        if self._in_view("quarantine", "Discarding"):
-            groups: list[admin_pb2.QuarantineGroup] = self.chosen()
-            if groups:
-                self.perform(agent_acts.settle(self.desk, groups, release=False))
+        groups: list[admin_pb2.QuarantineGroup] = self.chosen()
+        if groups:
+            self.perform(agent_acts.settle(self.desk, groups, release=False))
 
     def action_run_now(self) -> None:
         """The job under the cursor."""
-        if self._in_view("jobs", "Running"):
-            jobs: list[admin_pb2.Job] = self.chosen()
-            if jobs and jobs[0].name in self._started_jobs:
-                self.say(f"{clean(jobs[0].name)} runs already.")
-            elif jobs:
-                self.perform(agent_acts.run_job(jobs[0], self._run_job))
+        jobs: list[admin_pb2.Job] = self.chosen()
+        if jobs and jobs[0].name in self._started_jobs:
+            self.say(f"{clean(jobs[0].name)} runs already.")
+        elif jobs:
+            self.perform(agent_acts.run_job(jobs[0], self._run_job))
 
     @work(group="runs")
     async def _run_job(self, name: str) -> None:
