@@ -291,7 +291,7 @@ async def test_a_key_without_the_right_to_bill_is_told_so(aggregator: Scripted) 
         await driver.until(lambda: driver.app.desk.identity, "who we are")
         await opened(driver)
         assert "R Run" not in driver.seen()
-        for key in ("R", "F", "X"):
+        for key in ("R", "F", "W"):
             await driver.press(key)
             await driver.see("has the role viewer, which may not do that")
     assert aggregator.asked(billing_pb2.RunBillingRequest) == []

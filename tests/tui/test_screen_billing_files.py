@@ -37,7 +37,7 @@ async def opened(driver: Driver, folder: Path) -> None:
     """The form, with the folder filled in."""
     await driver.press("6")
     await driver.see("Readings  Brook & Sons")
-    await driver.press("X")
+    await driver.press("W")
     await driver.see("Files per source type", "2026-11-30", "all clients", "Of each client the period")
     fill(driver, folder=str(folder))
 

@@ -122,7 +122,7 @@ async def test_no_text_breaks_a_view_of_billing(aggregator: Scripted, size: tupl
         for _ in range(4):
             await driver.press("v")
             await settle(driver)
-        for keys in (("f",), ("escape", "R"), ("escape", "X"), ("escape", "comma", "F"), ("escape", "p")):
+        for keys in (("f",), ("escape", "R"), ("escape", "W"), ("escape", "comma", "F"), ("escape", "p")):
             await driver.press(*keys)
             await driver.pilot.pause(0.3)
             check(driver)

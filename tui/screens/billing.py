@@ -65,7 +65,7 @@ class BillingScreen(MoneyScreen, ListScreen):
         Binding("v", "view", "View"),
         Binding("f", "states", "State"),
         Binding("F", "finalise", "Finalise"),
-        Binding("X", "files", "Files"),
+        Binding("W", "files", "Write files"),
         Binding("V", "verify", "Verify"),
         Binding("t", "same_source", "Source type as here", show=False),
     ]
