@@ -102,6 +102,20 @@ async def test_the_cursor_walks_over_the_border_of_a_page_and_back(many: Scripte
         )
 
 
+async def test_another_order_is_read_from_its_first_row_on(many: Scripted) -> None:
+    async with driven(many) as driver:
+        await driver.press("3")
+        await driver.see("asset-0001")
+        await driver.press("j", "j", "s")
+        await driver.until(lambda: rows(driver).items[0].name == "asset-0001", "by the first column")
+        await driver.press("S")
+        await driver.see("asset-0450")
+        await driver.until(
+            lambda: (one := rows(driver).current) and one.name == "asset-0450", "the cursor on the first"
+        )
+        assert rows(driver).scroll_y == 0
+
+
 async def test_rows_that_come_leave_the_cursor_on_its_row_and_the_row_on_its_line(many: Scripted) -> None:
     async with driven(many) as driver:
         await driver.press("3")

@@ -62,6 +62,42 @@ async def test_the_trend_is_of_one_currency_after_the_other(aggregator: Scripted
         await driver.see("▲ overage JPY 90,000")
 
 
+async def test_a_currency_that_another_screen_chose_comes_first_and_is_read_from_its_first_row_on(
+    aggregator: Scripted,
+) -> None:
+    row = analysis_pb2.OverUnderRow
+    aggregator.script.answers["GetOverUnder"] = analysis_pb2.OverUnder(
+        rows=[
+            *(
+                row(client_id=n, client_name=f"Euro {n:02d}", cost=money("1.00"), overage=money(f"{99 - n}"))
+                for n in range(1, 31)
+            ),
+            *(
+                row(
+                    client_id=n,
+                    client_name=f"Yen {n}",
+                    cost=money("1", "JPY"),
+                    overage=money(f"{99 - n}", "JPY"),
+                )
+                for n in range(41, 44)
+            ),
+        ],
+        overage=[money("1.00"), money("1", "JPY")],
+        buffer=[money("1.00"), money("1", "JPY")],
+    )
+    async with driven(aggregator) as driver:
+        await driver.press("8")
+        await driver.see("Euro 01")
+        driver.app.desk.currencies[:] = ["EUR", "JPY"]
+        driver.app.desk.currency = "EUR"
+        await driver.press("1", "8")
+        await driver.see("Euro 01")
+        await driver.press("1", "c", "8")
+        await driver.see("Yen 41", "Yen 43", "Euro 01")
+        await driver.press("c")
+        await driver.see("Euro 01", "Euro 02")
+
+
 async def test_sums_of_currencies_for_which_there_is_no_room_are_counted(aggregator: Scripted) -> None:
     codes = ("EUR", "GBP", "JPY", "USD")
     aggregator.script.answers["GetOverUnder"] = analysis_pb2.OverUnder(

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import ClassVar
 
-from textual import work
+from textual import events, on, work
 from textual.binding import Binding, BindingType
 
 from tui.dialogs.choose import Choice, ChooseDialog
@@ -33,6 +33,15 @@ class MoneyScreen(LiveScreen):
         Binding("full_stop", "step_period(1)", "Period after", key_display=".", show=False),
         Binding("c", "currency", "Currency", show=False),
     ]
+
+    # Of which this screen was drawn last; another screen may choose another one.
+    _currency_drawn = ""
+
+    @on(events.ScreenResume)
+    def _follow_currency(self) -> None:
+        drawn, self._currency_drawn = self._currency_drawn, self.desk.currency
+        if drawn and drawn != self.desk.currency:
+            self.currency_changed()
 
     @property
     def month(self) -> str:
@@ -81,7 +90,7 @@ class MoneyScreen(LiveScreen):
         if len(self.desk.currencies) < 2:
             self.say("All money is in one currency.")
             return
-        self.desk.next_currency()
+        self._currency_drawn = self.desk.next_currency()
         self.currency_changed()
 
     def currency_changed(self) -> None:

@@ -128,14 +128,14 @@ class TriageRows(RowTable[Asset]):
             self.move_cursor(row=len(self.items) - 1)
         self.settle()
 
-    def show_items(self, items: Sequence[Asset]) -> None:
+    def show_items(self, items: Sequence[Asset], *, fresh: bool = False) -> None:
         """As in every list; where the row under the cursor has gone, on the next one that has not."""
         at, before = self.cursor_row, self.items
         shown = {asset.id for asset in items}
         onward = [*before[at:], *reversed(before[:at])] if 0 <= at < len(before) else []
         wanted = next((asset.id for asset in onward if asset.id in shown), None)
         moved = self.moved
-        super().show_items(items)
+        super().show_items(items, fresh=fresh)
         if wanted is not None and (self.current is None or self.current.id != wanted):
             self.select(wanted)
         if not moved:

@@ -69,6 +69,8 @@ class ListTable(Vertical, Generic[Row]):
         self.heading = heading
         self._clock = clock
         self._sort = ""
+        # What is awaited is another list than the one shown.
+        self._fresh = False
         self._descending = False
         # Tokens of the pages up to the one shown, and up to the one asked for.
         self._tokens: tuple[str, ...] = ("",)
@@ -115,8 +117,10 @@ class ListTable(Vertical, Generic[Row]):
         self._ask(self._question, Page(PAGE_ROWS, self._asked[-1], self._sort, self._descending), self.search)
 
     def restart(self) -> None:
-        """Asks for the first page: the filter or the order is another one."""
+        """Asks for the first page, to be read from its first row on: the filter or the order is another one."""
         self._asked = ("",)
+        self._fresh = True
+        self.table.move_cursor(row=0)
         self.refetch()
         self._draw()
 
@@ -159,7 +163,8 @@ class ListTable(Vertical, Generic[Row]):
         """In the order of the list, or, where none was asked for, as the screen arranges them."""
         self.table.make_room(self.size.width)
         arrange = self.listing.arrange
-        self.table.show_items(rows if arrange is None or self._sort else arrange(rows))
+        fresh, self._fresh = self._fresh and self._wanted is None, False
+        self.table.show_items(rows if arrange is None or self._sort else arrange(rows), fresh=fresh)
 
     async def everything(self, told: Callable[[int, int], None] = lambda done, total: None) -> list[Row]:
         """All rows that the filter finds, in the order shown, of all pages. ``told`` hears rows had and rows there are.

@@ -194,10 +194,14 @@ class RowTable(DataTable[Text], Generic[Row]):
             self._sort = (name, descending)
             self._refresh_header()
 
-    def show_items(self, items: Sequence[Row]) -> None:
-        """Replaces what is shown; the cursor stays on the same thing, and that thing on the same line."""
+    def show_items(self, items: Sequence[Row], *, fresh: bool = False) -> None:
+        """Replaces what is shown; the cursor stays on the same thing, and that thing on the same line.
+
+        ``fresh``: it is another list, of which a cursor on the first row shows the first.
+        """
         at = self.cursor_row
-        held = self._key(self.items[at]) if 0 <= at < len(self.items) else None
+        follows = 0 <= at < len(self.items) and not (fresh and at == 0)
+        held = self._key(self.items[at]) if follows else None
         before, self.items = self.items, list(items)
         for item in self.items:
             if self._key(item) in self.marked:
