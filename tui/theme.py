@@ -23,6 +23,14 @@ FAINT = "dim"
 AMBER = "yellow" if _OWN_COLOURS else _AMBER
 BLUE = "blue" if _OWN_COLOURS else _BLUE
 
+# How a commit and its usage stand to one another, on all screens that say so.
+STATES = {
+    "over": ("▲ over", BAD),
+    "under": ("▼ under", ATTENTION),
+    "mixed": ("◆ mixed", BAD),
+    "even": ("= even", GOOD),
+}
+
 THEME = Theme(
     name="cask",
     primary=_AMBER,

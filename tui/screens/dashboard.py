@@ -18,8 +18,7 @@ from tui.failures import CallFailed
 from tui.format import NONE, clean, duration, moment, money, month_name, of_commit, percent, plural, text
 from tui.messages import GoTo, Loaded, LoadFailed, OpenClient, Refreshed
 from tui.screens.live import LiveScreen
-from tui.screens.over_under_lists import STATES
-from tui.theme import ATTENTION, BAD, FAINT, GOOD
+from tui.theme import ATTENTION, BAD, FAINT, GOOD, STATES
 from tui.widgets.cards import Card, Cards, Digest
 from tui.widgets.chart import RevenueChart
 from tui.widgets.row_table import Column, RowTable

@@ -13,7 +13,7 @@ from rich.text import Text
 from tui.client import Page
 from tui.format import NONE, decimal, money, percent, quantity, text
 from tui.screens.cells import fitted
-from tui.theme import ATTENTION, BAD, FAINT, GOOD
+from tui.theme import ATTENTION, BAD, FAINT, STATES
 from tui.widgets.row_table import Column
 from ullage.v1 import analysis_pb2, types_pb2
 
@@ -22,12 +22,6 @@ RightSize = analysis_pb2.RightSize
 
 PROVISIONAL = "~"
 LONG = "*"
-STATES = {
-    "over": ("▲ over", BAD),
-    "under": ("▼ under", ATTENTION),
-    "mixed": ("◆ mixed", BAD),
-    "even": ("= even", GOOD),
-}
 
 
 def amount(row: Row, value: types_pb2.Money, style: str = "") -> Text:
