@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
 from tests.tui.driving import Driver, driven
 from tests.tui.filling import field, fill, form_open
 from tests.tui.scripted import Scripted
 from tui.failures import CallFailed
 from tui.screens.live import LiveScreen
-from tui.screens.what_if import open_what_if
+from tui.screens.what_if import FigureField, open_what_if
 from tui.screens.what_if_figures import changed_terms, read_figures
 from ullage.v1 import agreements_pb2, analysis_pb2, types_pb2
 
@@ -60,6 +61,19 @@ def test_per_cents_change_the_terms_in_force_and_another_overage_price_replaces_
     taken = changed_terms(held, {"base": "+4%", "overage": "3"})
     assert (taken.commit, taken.base_price, taken.overage_price) == ("100", "2.6", "3")
     assert not taken.tiers
+
+
+async def test_what_is_agreed_now_stands_where_no_figure_is_given(aggregator: Scripted) -> None:
+    bucket = aggregator.script.buckets[0]
+    bucket.terms.commit, bucket.terms.base_price, bucket.terms.overage_price = "165", "10.8", "15.12"
+    bucket.symbol, bucket.currency = "vCPU", "EUR"
+    async with driven(aggregator) as driver:
+        await on_bucket(driver)
+        await driver.see("165 vCPU", "EUR 10.8", "EUR 15.12")
+        assert driver.app.screen.query(FigureField).last().query_one(Input).placeholder == "12"
+        bucket.terms.tiers.add(above="0", price="4")
+        await driver.press("escape", "w")
+        await driver.see("by tiers")
 
 
 async def test_each_figure_is_asked_while_it_is_typed(aggregator: Scripted) -> None:

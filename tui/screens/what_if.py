@@ -26,6 +26,7 @@ from tui.screens.what_if_figures import (
     COLUMNS_EXPORTED,
     READINGS_MAX,
     Line,
+    agreed_words,
     changed_terms,
     line_row,
     lines_of,
@@ -96,8 +97,8 @@ BY_BUCKET: Sequence[Column[Line]] = (
 )
 
 
-def by_reading(zone: Callable[[], str]) -> Sequence[Column[Line]]:
-    """``zone``: where the days of the bucket's client begin."""
+def by_reading(zone: Callable[[], str], symbol: Callable[[], str]) -> Sequence[Column[Line]]:
+    """``zone``: where the days of the bucket's client begin; ``symbol``: what its quantities count."""
     return (
         Column(
             "Period from",
@@ -107,7 +108,12 @@ def by_reading(zone: Callable[[], str]) -> Sequence[Column[Line]]:
             sort="period_start",
         ),
         Column(
-            "Quantity", lambda w, now: Text(quantity(w.quantity)), 12, right=True, sort="quantity", above=80
+            "Quantity",
+            lambda w, now: Text(quantity(w.quantity, symbol(), short=True)),
+            14,
+            right=True,
+            sort="quantity",
+            above=80,
         ),
         *_MONEY,
     )
@@ -166,8 +172,8 @@ class WhatIfScreen(ListScreen):
         self._main = main
         self._first = dict(figures or {})
         self._typing: Timer | None = None
-        # Of the bucket's client; empty: not asked yet.
-        self._zone = ""
+        # Of the bucket's client, and of the bucket; empty: not asked yet.
+        self._zone = self._symbol = ""
         # What belongs in the field that has the focus.
         self._hinted = ""
 
@@ -180,7 +186,7 @@ class WhatIfScreen(ListScreen):
         """Four figures, and the sums."""
         given = self._first
         either = "A figure, or a change such as -10%. Empty: as it was agreed."
-        usual = 12 if self._bucket_id or self._client_id else 1
+        usual = self._usual()
         yield Crumbs("What-if", self._about)
         with Vertical(id="what-if-fields"):
             yield FigureField(Field("commit", "Commit", given.get("commit", ""), either))
@@ -191,11 +197,14 @@ class WhatIfScreen(ListScreen):
         yield Static(id="what-if-hint", markup=False)
         yield BeforeAfterBars()
 
+    def _usual(self) -> int:
+        return 12 if self._bucket_id or self._client_id else 1
+
     def make_list(self) -> ListTable[Any]:
         """Readings of the bucket, or buckets."""
         listing: Listing[Line] = Listing(
             noun="readings" if self._bucket_id else "buckets",
-            columns=by_reading(lambda: self._zone) if self._bucket_id else BY_BUCKET,
+            columns=by_reading(lambda: self._zone, lambda: self._symbol) if self._bucket_id else BY_BUCKET,
             fetch=self._fetch,
             key=lambda line: (line.bucket_id, line.currency, line.period_start),
             opens=lambda line: None if self._bucket_id else Narrow(line),
@@ -209,6 +218,7 @@ class WhatIfScreen(ListScreen):
         """In the first figure."""
         super().on_mount()
         self.query_one(BeforeAfterBars).display = False
+        self.query(FigureField).last().query_one(Input).placeholder = str(self._usual())
         self.query(FieldInput).first().take_focus()
 
     @property
@@ -218,6 +228,7 @@ class WhatIfScreen(ListScreen):
 
     async def _fetch(self, page: Page, search: str) -> tuple[Sequence[Line], types_pb2.PageInfo]:
         bars = self.query_one(BeforeAfterBars)
+        await self._know_bucket()
         try:
             terms, percents, readings = read_figures(self.figures)
         except CallFailed as error:
@@ -240,15 +251,24 @@ class WhatIfScreen(ListScreen):
         reply = await self.desk.aggregator.ask(
             self.desk.aggregator.analysis.WhatIf, request, seconds=RUN_SECONDS_MAX
         )
-        if self._bucket_id and not self._zone:
-            bucket = await self.desk.aggregator.bucket(self._bucket_id)
-            self._zone = (await self.desk.aggregator.client(bucket.client_id)).time_zone
         self._empty(NO_READINGS)
         bars.show_sums(sums_of(reply))
         if reply.notes:
             self._hint(" ".join(sentence(note) for note in reply.notes))
         lines = lines_of(reply.rows, by_reading=bool(self._bucket_id))
         return local_page(lines, page, search, "bucket_name", "client_name")
+
+    async def _know_bucket(self) -> None:
+        """What is agreed now stands in the fields that are empty."""
+        if not self._bucket_id or self._zone:
+            return
+        bucket = await self.desk.aggregator.bucket(self._bucket_id)
+        self._zone = (await self.desk.aggregator.client(bucket.client_id)).time_zone
+        self._symbol = bucket.symbol
+        agreed = agreed_words(bucket)
+        for one in self.query(FigureField):
+            if one.field.name in agreed:
+                one.query_one(Input).placeholder = agreed[one.field.name]
 
     def _empty(self, words: str) -> None:
         self.table.listing = replace(self.table.listing, empty=words)

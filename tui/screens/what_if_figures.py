@@ -10,9 +10,9 @@ import click
 from tui.cli.output import Row
 from tui.cli.values import parse_amount, parse_percent
 from tui.failures import CallFailed, Kind, sentence
-from tui.format import decimal, moment
+from tui.format import decimal, moment, money, quantity
 from tui.widgets.usage_bar import BeforeAfter
-from ullage.v1 import agreements_pb2, analysis_pb2
+from ullage.v1 import agreements_pb2, analysis_pb2, inventory_pb2
 from ullage.wire import from_decimal
 
 READINGS_MAX = 36
@@ -95,6 +95,16 @@ def changed_terms(held: agreements_pb2.Terms, figures: dict[str, str]) -> agreem
                 # As what-if itself: the one price takes the place of the tiers.
                 made.ClearField("tiers")
     return made
+
+
+def agreed_words(bucket: inventory_pb2.Bucket) -> dict[str, str]:
+    """What is agreed now, by field; of several overage prices that there are tiers."""
+    terms = bucket.terms
+    return {
+        "commit": quantity(terms.commit, bucket.symbol),
+        "base": money(terms.base_price, bucket.currency),
+        "overage": "by tiers" if terms.tiers else money(terms.overage_price, bucket.currency),
+    }
 
 
 def lines_of(rows: Iterable[analysis_pb2.WhatIfRow], *, by_reading: bool) -> list[Line]:
