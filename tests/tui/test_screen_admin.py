@@ -8,7 +8,7 @@ import pytest
 from tests.tui.driving import Driver, driven
 from tests.tui.scripted import Scripted
 from tui.messages import GoTo
-from ullage.v1 import audit_pb2, keys_pb2
+from ullage.v1 import audit_pb2, keys_pb2, types_pb2
 
 SECRET = "ullage_0123456789abcdefSECRET"
 
@@ -186,3 +186,54 @@ async def test_an_export_never_replaces_a_file(
         await driver.press("escape")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
     assert (tmp_path / "mine.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("links", "back", "again"),
+    [
+        # (group, what it takes back, what took it back), the newest first.
+        ([(20, 0, 0)], "Take back: create client 20", ""),
+        ([(21, 20, 0), (20, 0, 21), (19, 0, 0)], "Take back: create client 19", "Do again: create client 20"),
+        ([(22, 21, 0), (21, 20, 22), (20, 0, 21), (19, 0, 0)], "Take back: create client 20", ""),
+        ([(22, 0, 0), (21, 20, 0), (20, 0, 21)], "Take back: create client 22", "Do again: create client 20"),
+    ],
+)
+async def test_what_was_done_again_is_taken_back_and_not_done_a_third_time(
+    aggregator: Scripted, links: list[tuple[int, int, int]], back: str, again: str
+) -> None:
+    entries = [
+        audit_pb2.AuditEntry(
+            id=group,
+            group_id=group,
+            act=f"undo {undoes}" if undoes else f"Inventory/create client {group}",
+            undoes=undoes,
+            undone_by=undone_by,
+            reversible=not undone_by,
+            new_values='{"ended_by": "ops", "ended_at": null}',
+        )
+        for group, undoes, undone_by in links
+    ]
+    pages = {"": (entries[:1], "2"), "2": (entries[1:], "")}
+
+    def listed(request: audit_pb2.ListAuditRequest) -> audit_pb2.ListAuditReply:
+        found, onward = pages[request.page.after]
+        return audit_pb2.ListAuditReply(entries=found, page=types_pb2.PageInfo(next=onward))
+
+    aggregator.script.answers["ListAudit"] = listed
+    aggregator.script.answers["UndoAudit"] = audit_pb2.UndoAuditReply(entries=entries[:1])
+    async with driven(aggregator) as driver:
+        await driver.until(lambda: driver.app.desk.identity, "who we are")
+        await driver.press("z")
+        await driver.see(back, "ended_by ops, ended_at —")
+        await driver.press("escape", "Z")
+        await driver.see(again or "There is nothing of this key to do again.")
+
+
+async def test_where_no_change_is_found_the_filters_can_still_be_typed(aggregator: Scripted) -> None:
+    async with driven(aggregator) as driver:
+        await go(driver, "audit", "Audit  4")
+        await driver.press("slash", *"nobody", "enter")
+        await driver.see("Nothing matches")
+        await driver.press("f")
+        await driver.see("Show only", "what I type …")
+        assert "changes of" not in driver.seen()

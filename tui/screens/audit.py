@@ -1,6 +1,5 @@
 """Who changed what, with old and new values, and the way back."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,7 +18,7 @@ from tui.dialogs.form import Form
 from tui.format import NONE, ago, clean, moment, stamp, text, words_of_act
 from tui.messages import ShowText
 from tui.screens.listing import ListScreen
-from tui.screens.undo import undo_act
+from tui.screens.undo import undo_act, values_of
 from tui.theme import FAINT
 from tui.widgets.list_table import Export, Listing, ListTable
 from tui.widgets.row_table import Column
@@ -128,21 +127,16 @@ class AuditScreen(ListScreen):
     @work(group="restrict")
     async def action_restrict(self) -> None:
         """By what the row under the cursor says, or by what is typed."""
-        rows: list[Entry] = self.chosen()
-        if not rows:
-            return
-        one = rows[0]
+        rows: list[Entry] = self.table.table.items and self.chosen()
+        one = rows[0] if rows else Entry()
+        here = (
+            Choice("table", f"changes of the table {one.table}", "t"),
+            Choice("record", f"changes of {one.table} {one.record_id}", "r"),
+            Choice("actor", f"what {one.actor} did", "k"),
+        )
+        always = (Choice("typed", "what I type …", "f"), Choice("all", "everything", "a"))
         chosen = await self.app.push_screen_wait(
-            ChooseDialog(
-                "Show only",
-                (
-                    Choice("table", f"changes of the table {one.table}", "t"),
-                    Choice("record", f"changes of {one.table} {one.record_id}", "r"),
-                    Choice("actor", f"what {one.actor} did", "k"),
-                    Choice("typed", "what I type …", "f"),
-                    Choice("all", "everything", "a"),
-                ),
-            )
+            ChooseDialog("Show only", (*here, *always) if rows else always)
         )
         match chosen:
             case "table":
@@ -205,25 +199,9 @@ def told(entry: Entry, now: datetime) -> list[str]:
         f"Undone by group {entry.undone_by}" if entry.undone_by else "",
         "",
     ]
-    old, new = _values(entry.old_values), _values(entry.new_values)
+    old, new = values_of(entry.old_values), values_of(entry.new_values)
     for name in dict.fromkeys((*old, *new)):
         before, after = old.get(name, NONE), new.get(name, NONE)
         shown = f"{before} → {after}" if entry.action == "update" else after if name in new else before
         lines.append(f"{name}: {clean(shown, VALUE_CHARACTERS_MAX)}")
     return lines
-
-
-def _values(written: str) -> dict[str, str]:
-    """Columns with their values as text; what is no JSON object is shown as it came."""
-    if not written:
-        return {}
-    try:
-        values = json.loads(written)
-    except ValueError:
-        return {"value": written}
-    if not isinstance(values, dict):
-        return {"value": written}
-    return {
-        str(name): v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)
-        for name, v in values.items()
-    }
