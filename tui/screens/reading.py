@@ -120,6 +120,7 @@ class ReadingScreen(ListScreen):
     ReadingScreen #coverage { height: auto; padding: 0 1; margin-bottom: 1; color: $foreground 80%; }
     ReadingScreen #adjusted { height: 1fr; }
     ReadingScreen .facts { margin-bottom: 1; }
+    ReadingScreen.-adjusted #coverage, ReadingScreen.-adjusted Waterfall { margin-bottom: 0; }
     """
 
     def __init__(self, desk: Desk, reading: Reading) -> None:
@@ -239,6 +240,9 @@ class ReadingScreen(ListScreen):
             self.reading = found.reading
         self._bucket, self._adjusted = found.bucket, found.adjustments
         self._adjustments.display = bool(found.adjustments)
+        # Two lists have room on 24 lines only where no line is left blank.
+        self.set_class(bool(found.adjustments), "-adjusted")
+        self.query_one(Facts).styles.margin = (0, 0, 0 if found.adjustments else 1, 0)
         if found.adjustments:
             self._adjustments.refetch()
         self._segments.refetch()
