@@ -212,7 +212,7 @@ class ChecklistScreen(ListScreen):
             ]
         )
         if self._found is not None:
-            self.query_one("#readiness", Static).update(readiness(self._found))
+            self.query_one("#readiness", Static).update(Text().append_text(readiness(self._found)))
 
     @on(Refreshed)
     @on(DataTable.RowHighlighted)

@@ -198,7 +198,8 @@ class ProjectionScreen(ListScreen):
         words = verdict(one, commit, aggregation, _zone(self._zone))
         if self._ended:
             words = Text("This period has ended: Billing says what it became.", FAINT, no_wrap=True)
-        self.query_one("#verdict", Static).update(words)
+        # As a part of a text: its colour is the terminal's own then, where the theme is.
+        self.query_one("#verdict", Static).update(Text(no_wrap=True).append_text(words))
         self.query_one(ProjectionChart).show_projection(one, commit)
         self.query_one("#method", Static).update(Text(method_words(one.method), no_wrap=True))
         self.query_one(Facts).show_facts(self._facts())

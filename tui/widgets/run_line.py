@@ -65,10 +65,14 @@ class RunLine(Static):
     # What is shown.
 
     def render(self) -> Text:
+        """One line. A style of a whole text Textual takes for a colour of the web, of a part of it for the terminal's."""
+        return Text(no_wrap=True).append_text(self._line())
+
+    def _line(self) -> Text:
         """How far it is, what it did, or why it failed."""
         run, now = self._run, self._desk.clock()
         if self._trouble:
-            return Text(f"✖ {self._trouble}", BAD, no_wrap=True)
+            return Text(f"✖ {clean(self._trouble, 300)}", BAD, no_wrap=True)
         if self.busy and (run is None or run.state != RUNNING):
             return Text(f"▶ {self._job}: starting …", ATTENTION, no_wrap=True)
         if self._desk.refusal("Admin/ListJobs"):
