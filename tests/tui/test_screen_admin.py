@@ -229,6 +229,25 @@ async def test_what_was_done_again_is_taken_back_and_not_done_a_third_time(
         await driver.see(again or "There is nothing of this key to do again.")
 
 
+async def test_taking_back_an_older_act_than_the_last_one_says_so(aggregator: Scripted) -> None:
+    entries = [
+        audit_pb2.AuditEntry(id=9, group_id=9, act="Inventory/SetTerms", reversible=False),
+        audit_pb2.AuditEntry(id=8, group_id=8, act="Inventory/AssignAssets", reversible=True),
+    ]
+    aggregator.script.answers["ListAudit"] = audit_pb2.ListAuditReply(entries=entries)
+    aggregator.script.answers["UndoAudit"] = audit_pb2.UndoAuditReply(entries=entries[1:])
+    async with driven(aggregator) as driver:
+        await driver.until(lambda: driver.app.desk.identity, "who we are")
+        await driver.press("z")
+        await driver.see("Take back: assign assets", "▲ The last act, set terms", "This is an older")
+        await driver.press("escape")
+        del entries[0]
+        aggregator.script.answers["ListAudit"] = audit_pb2.ListAuditReply(entries=entries)
+        await driver.press("z")
+        await driver.see("Take back: assign assets")
+        assert "an older" not in driver.seen()
+
+
 async def test_where_no_change_is_found_the_filters_can_still_be_typed(aggregator: Scripted) -> None:
     async with driven(aggregator) as driver:
         await go(driver, "audit", "Audit  4")

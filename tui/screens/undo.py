@@ -40,7 +40,9 @@ async def find(desk: Desk, *, redo: bool) -> Act | str:
                 first = _chain(groups, found)[-1]
                 if redo:
                     return redo_act(desk, found, first.act)
-                return undo_act(desk, found.group_id, first.act, moment(found.at))
+                passed = _passed_over(groups, found)
+                warning = "" if passed is None else _older(passed, desk.clock())
+                return undo_act(desk, found.group_id, first.act, moment(found.at), warning=warning)
             if last:
                 break
     except CallFailed as error:
@@ -78,9 +80,22 @@ def _chain(
     return chain
 
 
-def undo_act(desk: Desk, group: int, act: str, at: datetime | None) -> Act:
+def _passed_over(
+    groups: Mapping[int, audit_pb2.AuditEntry], found: audit_pb2.AuditEntry
+) -> audit_pb2.AuditEntry | None:
+    """The newest act when it is not the one found because nothing takes it back."""
+    newest = next(iter(groups.values()))
+    return None if newest.reversible or newest.undone_by or newest.group_id == found.group_id else newest
+
+
+def _older(passed: audit_pb2.AuditEntry, now: datetime) -> str:
+    what = f"{words_of_act(passed.act)} {ago(moment(passed.at), now)}"
+    return f"The last act, {what}, cannot be taken back. This is an older one."
+
+
+def undo_act(desk: Desk, group: int, act: str, at: datetime | None, *, warning: str = "") -> Act:
     """Taking back one group of the audit log, with what it would set back shown first."""
-    return _set_back(desk, group, f"Take back: {words_of_act(act)}, {ago(at, desk.clock())}")
+    return _set_back(desk, group, f"Take back: {words_of_act(act)}, {ago(at, desk.clock())}", warning)
 
 
 def redo_act(desk: Desk, undone: audit_pb2.AuditEntry, act: str) -> Act:
@@ -89,7 +104,7 @@ def redo_act(desk: Desk, undone: audit_pb2.AuditEntry, act: str) -> Act:
     return _set_back(desk, undone.group_id, f"Do again: {words_of_act(act)}, taken back {at}")
 
 
-def _set_back(desk: Desk, group: int, title: str) -> Act:
+def _set_back(desk: Desk, group: int, title: str, warning: str = "") -> Act:
     async def call(trial: Trial) -> audit_pb2.UndoAuditReply:
         request = audit_pb2.UndoAuditRequest(group_id=group, dry_run=trial.dry_run)
         return await desk.aggregator.ask(desk.aggregator.admin.UndoAudit, request, seconds=UNDO_SECONDS_MAX)
@@ -100,7 +115,7 @@ def _set_back(desk: Desk, group: int, title: str) -> Act:
     return Act(
         title=title,
         call=call,
-        shows=_lines,
+        shows=lambda reply: [*([f"▲ {warning}", ""] if warning else []), *_lines(reply)],
         undoable=False,
         done=done,
     )
