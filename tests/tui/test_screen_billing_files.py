@@ -147,5 +147,5 @@ async def test_a_refusal_is_shown(aggregator: Scripted, tmp_path: Path) -> None:
             "source_type: there is no such source type",
         )
         await driver.press("ctrl+s")
-        await driver.see("✖ Source_type: there is no such source type.")
+        await driver.see("✖ Source type: there is no such source type.")
     assert list(tmp_path.iterdir()) == []

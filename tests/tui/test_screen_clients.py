@@ -107,7 +107,7 @@ async def test_what_the_aggregator_refuses_is_shown_at_its_field_and_nothing_is_
             "time_zone: is no time zone; use a name of the IANA database",
         )
         await driver.press("y")
-        await driver.see("✖ Time_zone: is no time zone")
+        await driver.see("✖ Time zone: is no time zone")
         assert field(driver, "time_zone").has_focus_within
         assert field(driver, "name").value == "Mosel Wein"
 

@@ -156,8 +156,11 @@ class FormDialog(ModalScreen[Filled | None]):
         self._show("working …")
         reply = await self.app.push_screen_wait(ActDialog(act, in_form=True))
         if isinstance(reply, CallFailed):
-            # The aggregator's errors begin with the field's name.
-            self._complain(str(reply).partition(":")[0].strip().casefold(), str(reply))
+            # The aggregator's errors begin with the field's name; here it is called as its label.
+            first, _, rest = str(reply).partition(":")
+            name = first.strip().casefold()
+            label = next((field.label for field in self._form.fields if field.name == name), "")
+            self._complain(name, f"{label}:{rest}" if label else str(reply))
         elif reply is not None:
             _ = self.dismiss(Filled(values, act, reply))
         else:
