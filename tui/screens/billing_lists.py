@@ -13,6 +13,7 @@ from tui.client import Page
 from tui.format import NONE, day, decimal, moment, number, of_commit, quantity, stamp, text
 from tui.messages import OpenAsset, OpenReading
 from tui.screens import billing_cells as cells
+from tui.screens.cells import fitted
 from tui.theme import ATTENTION, BAD, FAINT
 from tui.widgets.list_table import Export, Listing
 from tui.widgets.row_table import Column
@@ -98,7 +99,7 @@ def reading_columns(zones: cells.Zones, *, with_client: bool) -> Sequence[Column
         Column("Period", lambda r, now: Text(zones.days(r)), 18, sort="period_start", above=70),
         Column(
             "Usage",
-            lambda r, now: Text(quantity(r.quantity, r.symbol, short=True)),
+            lambda r, now: fitted(r.quantity, r.symbol, width=12),
             12,
             right=True,
             sort="quantity",
