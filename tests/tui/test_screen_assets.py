@@ -290,7 +290,7 @@ async def test_suppressing_begins_with_the_pattern_that_the_marked_names_have_in
         await driver.press("ctrl+s")
         await driver.see("About EUR 12.50 less")
         await driver.press("y")
-        await driver.see("Suppressed: web-*")
+        await driver.see("Suppressed: web-*", "d disregards what is stored")
     asked = assets.asked(inventory_pb2.CreateSuppressionRequest)
     assert [one.dry_run for one in asked] == [True, True, False]
     assert (asked[2].condition.pattern, asked[2].reason) == ("web-*", "nobody pays for them")

@@ -217,3 +217,8 @@ async def test_provisioning_says_what_it_would_make_and_what_it_did_not_guess(ag
         await driver.press("y")
         await driver.see("2 buckets made.")
     assert [one.dry_run for one in aggregator.asked(unit_types_pb2.ProvisionRequest)] == [True, False]
+
+
+async def test_prices_in_other_currencies_are_counted_beside_the_first(aggregator: Scripted) -> None:
+    async with driven(aggregator) as driver:
+        await jump(driver, "unit-types", "EUR 0.02", "EUR 0.03 +1")

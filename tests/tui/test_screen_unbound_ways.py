@@ -60,7 +60,7 @@ def ids_of(aggregator: Scripted, start: str) -> set[int]:
 async def test_plus_marks_all_that_are_alike_and_unmarks_them(triage: Driver, aggregator: Scripted) -> None:
     await go_to(triage, "runner-7f3a9c03")
     await triage.press("plus")
-    await triage.see("7 marked", "a accepts for 0 of 7 marked")
+    await triage.see("7 marked", "o assign  b bind", "! suppress  for the 7 marked")
     assert set(screen(triage).triage_table.table.marked) == ids_of(aggregator, "runner-")
     await triage.press("plus")
     assert not screen(triage).triage_table.table.marked

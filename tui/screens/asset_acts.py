@@ -132,7 +132,9 @@ class AssetKeys(LiveScreen):
             from tui.screens.suppress import suppression_form
 
             field, kind, pattern = condition_for(assets)
-            self.fill(suppression_form(self.desk, field=field, kind=kind, pattern=pattern))
+            # They stay in the lists for what is stored of them.
+            then = "; d disregards what is stored already"
+            self.fill(suppression_form(self.desk, field=field, kind=kind, pattern=pattern, then=then))
 
     @work(group="merge")
     async def action_merge(self) -> None:

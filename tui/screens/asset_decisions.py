@@ -133,7 +133,7 @@ def _to_client(
         return deciding(desk, assets, named_to, f"{past} to {who}", make, tried=pins, otherwise=kept)
 
     hint = "Part of a name; the arrows choose."
-    if title == "Assign":
+    if clients.nobody:
         hint += f" “{NOBODY}” ends the assignment: they are metered on, unassigned."
     client = Field("client_id", "Client", hint=hint, search=clients, required=True)
     return Form(f"{title} {named(assets)}", (client, when), act=act, says=says, go="Dry run")

@@ -20,7 +20,7 @@ class Clients:
 
     def __init__(self, desk: Desk, *, nobody: bool = False) -> None:
         self._desk = desk
-        self._nobody = nobody
+        self.nobody = nobody
         self.names: dict[str, str] = {}
 
     async def __call__(self, wanted: str) -> Sequence[Found]:
@@ -28,7 +28,7 @@ class Clients:
         page = Page(HITS_SHOWN, sort="name")
         reply = await self._desk.aggregator.clients(page, search=wanted)
         hits = [(str(one.id), one.name) for one in reply.clients]
-        if self._nobody and NOBODY.startswith(wanted.casefold()):
+        if self.nobody and NOBODY.startswith(wanted.casefold()):
             # Behind the clients: what is taken unseen is never the end of an assignment.
             hits = [*hits[: HITS_SHOWN - 1], (NO_CLIENT, f"{NOBODY}: ends the assignment")]
         self.names |= dict(hits)

@@ -17,8 +17,10 @@ TYPES = {
 ACT_SECONDS_MAX = 120.0
 
 
-def suppression_form(desk: Desk, *, field: str = "name", kind: str = "glob", pattern: str = "") -> Form:
-    """Field, type, pattern and reason; the dry run says what would vanish."""
+def suppression_form(
+    desk: Desk, *, field: str = "name", kind: str = "glob", pattern: str = "", then: str = ""
+) -> Form:
+    """Field, type, pattern and reason; the dry run says what would vanish. ``then``: what else there is to do."""
 
     def act(values: Values) -> Act:
         named = values["field"]
@@ -46,7 +48,7 @@ def suppression_form(desk: Desk, *, field: str = "name", kind: str = "glob", pat
             call=call,
             warns="From their next batch on nothing of matching assets is stored. What is stored already stays.",
             undoable=False,
-            done=lambda reply: f"Suppressed: {clean(values['pattern'])}. :suppressions ends it.",
+            done=lambda reply: f"Suppressed: {clean(values['pattern'])}. :suppressions ends it{then}.",
         )
 
     return Form(

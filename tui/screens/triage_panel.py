@@ -70,6 +70,8 @@ def what_next(group: Alike | None, marked: Sequence[Asset], triage: Triage, now:
     line = Text()
     if marked:
         able = sum(one.id in triage.suggestions for one in marked)
+        if not able:
+            return line.append(_ELSE).append(f"  for the {len(marked):,} marked", FAINT)
         line.append(f"a accepts for {able:,} of {len(marked):,} marked", "bold")
         return line.append(f"   {_ELSE}", FAINT)
     if group is None:

@@ -13,7 +13,7 @@ from tui.client import Page
 from tui.desk import Desk
 from tui.dialogs.act import Act, Trial, preview_lines
 from tui.failures import sentence
-from tui.format import NONE, clean, plural, text
+from tui.format import NONE, clean, decimal, plural, text
 from tui.messages import ShowText
 from tui.screens import cells
 from tui.screens.listing import ListScreen, local_page
@@ -56,12 +56,12 @@ def _auto(line: Line) -> Text:
 
 
 def _price(line: Line, desk: Desk, part: str) -> Text:
-    """In the currency in use, or the first; several are behind enter."""
+    """In the currency in use, or the first, with how many others there are; these are behind enter."""
     prices = [] if line.template is None else list(line.template.prices)
     if not prices:
         return Text(NONE, FAINT)
     one = next((p for p in prices if p.currency == desk.currency), prices[0])
-    more = "…" if len(prices) > 1 and part == "overage_price" else ""
+    more = f" +{len(prices) - 1}" if len(prices) > 1 and part == "overage_price" else ""
     return Text(f"{clean(one.currency, 3)} {clean(getattr(one, part), 14)}{more}")
 
 
@@ -232,7 +232,7 @@ class UnitTypesScreen(ListScreen):
         if not self._problems:
             self.say("The last provisioning had no problems.")
             return
-        self.post_message(ShowText("Problems of provisioning", _problem_lines(self._problems)))
+        self.post_message(ShowText("Problems of provisioning", _problem_lines(self._problems)[1:]))
 
 
 def _row(line: Line) -> Row:
@@ -271,7 +271,7 @@ def told(unit: inventory_pb2.UnitType) -> list[str]:
             "",
             f"Template {one.id} for {one.source_type}{'' if one.enabled else ' (disabled)'}",
             f"  assets: {cells.filter_words(one.filter) or 'every one'}",
-            f"  {one.aggregation}, commit {one.commit} {unit.symbol}",
+            f"  {one.aggregation}, {f'commit {one.commit} {unit.symbol}' if decimal(one.commit) else 'no commit'}",
             f"  prices (currency:base:overage): {price_words(one)}",
         ]
     return lines
