@@ -3,9 +3,10 @@
 import pytest
 
 from tests.tui import builders
+from tests.tui.answers import Refused
 from tests.tui.driving import driven
 from tests.tui.scripted import Scripted
-from ullage.v1 import inventory_pb2, types_pb2
+from ullage.v1 import insight_pb2, inventory_pb2, types_pb2
 from ullage.wire import from_time
 
 
@@ -102,6 +103,16 @@ async def test_the_last_month_is_told_by_status_and_source(
         driver.app.screen.query_one("#digest" if size[0] == 80 else "#status").focus()
         await driver.press("enter")
         await driver.until(lambda: driver.app.current_mode == "over-under", "the screen of overs and unders")
+
+
+async def test_a_clients_key_is_told_where_its_own_figures_are(aggregator: Scripted) -> None:
+    def refused(request: insight_pb2.GetDashboardRequest) -> insight_pb2.Dashboard:
+        raise Refused("GetDashboard needs the role viewer")
+
+    aggregator.script.role = "client"
+    aggregator.script.answers["GetDashboard"] = refused
+    async with driven(aggregator) as driver:
+        await driver.see("A client's key sees its own: 2 Clients", "not known yet")
 
 
 async def test_what_is_wrong_stands_in_the_health_line(aggregator: Scripted) -> None:

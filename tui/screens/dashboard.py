@@ -28,6 +28,13 @@ TopClient = insight_pb2.TopClient
 NewOverage = insight_pb2.NewOverage
 SourceRevenue = insight_pb2.SourceRevenue
 
+# The role of a key that sees one client alone, and what it is told here.
+CLIENT = "client"
+OF_ONE_CLIENT = (
+    "The dashboard is about all clients. A client's key sees its own: 2 Clients, 3 Assets, 5 Buckets, "
+    "6 Billing, 7 Projections."
+)
+
 TOP_COLUMNS: Sequence[Column[TopClient]] = (
     Column("Client", lambda t, now: text(t.client_name), 10, share=1),
     Column("Projected", lambda t, now: Text(money(t.projected.amount, t.projected.currency)), 14, right=True),
@@ -254,7 +261,10 @@ class DashboardScreen(LiveScreen):
 
     def _draw_health(self) -> None:
         """As the aggregator said last, or why it is not known now."""
-        if self._failure is not None:
+        identity = self.desk.identity
+        if self._failure is not None and identity is not None and identity.role == CLIENT:
+            lines = Text(OF_ONE_CLIENT, ATTENTION)
+        elif self._failure is not None:
             lines = Text(f"✖ {clean(str(self._failure), 400)}", BAD)
         elif self.desk.link.state == "lost":
             lines = Text(f"? not known: {clean(self.desk.link.reason, 400)}", ATTENTION)
