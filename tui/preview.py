@@ -7,18 +7,23 @@ from ullage.v1 import types_pb2
 
 def totals(preview: types_pb2.Preview) -> list[str]:
     """In sentences: how much it concerns, what it means for money, and what else to know."""
-    readings = plural(preview.readings, "reading")
+    counted, time = (
+        f"{plural(preview.assets, 'asset')}, {preview.series:,} series",
+        "time that is not finalised",
+    )
     said = []
-    if preview.assets or preview.series or preview.readings:
-        counted = f"{plural(preview.assets, 'asset')}, {preview.series:,} series, {readings}"
-        said.append(sentence(f"{counted} of time that is not finalised"))
+    if preview.readings:
+        said.append(sentence(f"{counted}, {plural(preview.readings, 'reading')} of {time}"))
+        time = "that time"
+    elif preview.assets or preview.series:
+        said.append(sentence(counted))
     for one in preview.money:
         amount = decimal(one.amount)
         if amount:
             more = "more" if amount > 0 else "less"
-            said.append(f"About {one.currency} {abs(amount):,f} {more} would be billed for that time.")
+            said.append(f"About {one.currency} {abs(amount):,f} {more} would be billed for {time}.")
     if not any(decimal(one.amount) for one in preview.money) and preview.series:
-        said.append("No difference in money was found for that time.")
+        said.append(f"No difference in money was found for {time}.")
     if preview.unpriced:
         said.append(f"{preview.unpriced:,} series have no price yet and are not in that sum.")
     said.extend(sentence(note) for note in preview.notes)
