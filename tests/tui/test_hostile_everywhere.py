@@ -18,7 +18,7 @@ from tui.messages import GoTo
 
 NAMES = [place.name for place in PLACES]
 SIZE = (80, 24)
-OTHER_SIZES = ((60, 20), (40, 10), (20, 5), (200, 60))
+OTHER_SIZES = ((60, 20), (20, 5), (200, 60))
 # Over all tests of this file: a screen that two others open is tried once, and looked at in all sizes once.
 TRIED: set[tuple[object, ...]] = set()
 RESIZED: set[tuple[object, ...]] = set()

@@ -24,7 +24,7 @@ LEFT_OUT |= {"space", "asterisk", "shift+down", "shift+up", "right_square_bracke
 LEFT_OUT |= {f"ctrl+{key}" for key in ("home", "end", "pageup", "pagedown", "up", "down", "left", "right")}
 # The same on every list: each is tried once.
 COMMON = {"z", "Z", "slash", "e", "y", "Y", "question_mark"}
-QUIET_SECONDS = 0.04
+QUIET_SECONDS = 0.025
 Look = Callable[[str], Awaitable[None]]
 
 
@@ -48,9 +48,8 @@ async def settled(driver: Driver, scripted: Scripted) -> None:
     asked = -1
     while asked != len(scripted.requests):
         asked = len(scripted.requests)
-        await driver.pilot.pause()
         await asyncio.sleep(QUIET_SECONDS)
-    await driver.pilot.pause()
+        await driver.pilot.pause()
 
 
 async def go(driver: Driver, scripted: Scripted, name: str) -> None:
@@ -110,9 +109,9 @@ def view_of(screen: Screen[object]) -> tuple[str, ...]:
 
 
 class Walk:
-    """Looks at everything; a key is tried in each view of a screen, and not again if it is in ``tried`` already.
+    """Looks at everything; a key is tried in each view of a main screen, in the first view of the others.
 
-    Without ``tried`` no keys are tried.
+    What is in ``tried`` is not tried again; without it no key is.
     """
 
     def __init__(
@@ -129,7 +128,7 @@ class Walk:
         while view_of(screen) not in seen:
             seen.add(view_of(screen))
             view = f"{name}.{len(seen)}"
-            if self._tried is not None:
+            if self._tried is not None and (len(seen) == 1 or len(self._driver.app.screen_stack) == 1):
                 await self._try_keys(view, self._tried)
             await self._press("enter")
             if self._driver.app.screen is not screen and depth:
@@ -147,7 +146,6 @@ class Walk:
                 tried.add(what)
                 await try_key(self._driver, self._scripted, key, f"{name} {key}", self._look)
                 await back_to(self._driver, screen)
-                await settled(self._driver, self._scripted)
 
     async def _press(self, key: str) -> None:
         await self._driver.press(key)
