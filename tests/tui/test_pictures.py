@@ -1,34 +1,67 @@
-"""The five main screens at 80×24, drawn as they were when somebody looked at them and found them good.
+"""Every screen as it was drawn when somebody looked at it and found it good.
 
 After a change that is meant: ``pytest tests/tui/test_pictures.py --snapshot-update``, and look at the pictures.
 """
 
+import os
+import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 import pytest
-from textual.app import App
-from textual.pilot import Pilot
+from pytest_textual_snapshot import SVGImageExtension
+from syrupy.assertion import SnapshotAssertion
 
 from deploy.picture import draw
-from tests.tui import builders
-from tui.app import UllageApp
-from tui.client import Aggregator
-from tui.screens.live import LiveScreen
+from tests.tui import drawing
 from tui.settings import Given, Settings, load
-from tui.widgets.frame import StatusBar
+from tui.terminal import PLAIN_THEME
 
-WAIT_SECONDS_MAX = 20.0
+FOUR_WIDE = [f"{name}-{drawing.WIDE[0]}" for name in drawing.FOUR]
+NORMAL = [f"{name}-{drawing.NORMAL[0]}" for name in drawing.PICTURES]
 
 
-class Compare(Protocol):
-    """The fixture of pytest-textual-snapshot."""
+def drawn(folder: Path, theme: str) -> Path:
+    """The folder with all pictures of a theme; empty: the program's own."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TEXTUAL_")}
+    if theme:
+        environment["TEXTUAL_THEME"] = theme
+    subprocess.run([sys.executable, "-m", "tests.tui.drawing", str(folder)], env=environment, check=True)
+    return folder
 
-    def __call__(self, app: App[None], *, terminal_size: tuple[int, int], run_before: object) -> bool: ...
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As most terminals show them."""
+    return drawn(tmp_path_factory.mktemp("pictures"), "")
+
+
+@pytest.fixture(scope="module")
+def plain_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As over a slow link: in the terminal's own colours."""
+    return drawn(tmp_path_factory.mktemp("plain"), PLAIN_THEME)
+
+
+def same(picture: Path, snapshot: SnapshotAssertion) -> None:
+    """As the picture that is kept; the new one lies beside for whoever wants to compare them."""
+    # Each picture has a number of its own in its names of styles.
+    told = re.sub(r"terminal-\d+", "terminal", picture.read_text("utf-8"))
+    same_as_kept = told == snapshot.use_extension(SVGImageExtension)
+    assert same_as_kept, f"drawn differently, see {picture}"
+
+
+@pytest.mark.parametrize("name", [*NORMAL, *FOUR_WIDE])
+def test_a_screen_looks_as_it_should(pictures: Path, snapshot: SnapshotAssertion, name: str) -> None:
+    same(pictures / f"{name}.svg", snapshot)
+
+
+@pytest.mark.parametrize("name", drawing.FOUR)
+def test_a_screen_in_the_colours_of_the_terminal_looks_as_it_should(
+    plain_pictures: Path, snapshot: SnapshotAssertion, name: str
+) -> None:
+    same(plain_pictures / f"{name}-{drawing.NORMAL[0]}.svg", snapshot)
 
 
 @pytest.fixture(scope="module")
@@ -48,26 +81,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         assert process.stdin is not None
         process.stdin.close()
         process.wait(10)
-
-
-@pytest.mark.parametrize("key", ["1", "2", "3", "4", "5"])
-def test_a_main_screen_looks_as_it_should(snap_compare: Compare, settings: Settings, key: str) -> None:
-    app = UllageApp(Aggregator(settings), clock=lambda: builders.NOW)
-
-    async def loaded(pilot: Pilot[None]) -> None:
-        await pilot.press(key)
-        until = time.monotonic() + WAIT_SECONDS_MAX
-        while time.monotonic() < until:
-            await pilot.pause(0.1)
-            if app.screen.query_one(StatusBar).figures_at is not None and app.desk.who:
-                break
-        # The port is another one in every run.
-        app.desk.who = "ops (viewer) at ullage.example:8443"
-        assert isinstance(app.screen, LiveScreen)
-        app.screen.show_link()
-        await pilot.pause(0.3)
-
-    assert snap_compare(app, terminal_size=(80, 24), run_before=loaded)
 
 
 async def test_the_script_for_the_documents_draws_screens(settings: Settings, tmp_path: Path) -> None:
