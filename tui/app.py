@@ -8,7 +8,7 @@ from functools import partial
 from importlib import import_module
 from typing import ClassVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
@@ -33,7 +33,7 @@ from tui.messages import (
     Refreshed,
     ShowText,
 )
-from tui.palette import Jump
+from tui.palette import Jump, JumpPalette
 from tui.screens.live import LiveScreen
 from tui.settings import Settings
 from tui.theme import THEME
@@ -102,6 +102,17 @@ class UllageApp(App[None]):
         """For the palette alone, not at every switch: ``LiveScreen`` knows when its picture is whole."""
         if isinstance(self.screen, CommandPalette):
             super().delay_update(delay)
+
+    def action_command_palette(self) -> None:
+        """The palette; what is typed behind its key in one burst goes into it."""
+        if not isinstance(self.screen, JumpPalette):
+            _ = self.push_screen(JumpPalette())
+
+    def on_key(self, event: events.Key) -> None:
+        """Only keys that nobody took come here: while the palette opens, those that are meant for it."""
+        if isinstance(self.screen, JumpPalette) and (event.is_printable or event.key == "enter"):
+            event.prevent_default()
+            self.screen.type_early(event)
 
     @on(Refreshed)
     def _figures_came(self) -> None:

@@ -5,10 +5,22 @@ else from two characters on.
 """
 
 import asyncio
+from collections.abc import AsyncGenerator
 from functools import partial
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual import events, on
+from textual.command import (
+    Command,
+    CommandInput,
+    CommandList,
+    CommandPalette,
+    DiscoveryHit,
+    Hit,
+    Hits,
+    Provider,
+)
 from textual.message import Message
+from textual.widgets import Input
 
 from tui.catalogue import PLACES, Place
 from tui.client import Aggregator, AssetQuery, Page
@@ -117,3 +129,74 @@ class Jump(Provider):
         shown = text(cut(name, NAME_CELLS_MAX))
         shown.append(f"  {clean(what)}", "dim")
         return Hit(score, shown, partial(self._go, message), text=clean(name))
+
+
+class JumpPalette(CommandPalette):
+    """The palette for people who type faster than hits come: ``:audit`` and enter in one go lead to the audit log.
+
+    What is typed before its line is there goes into the line all the same; enter waits for the hits of what stands there.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(placeholder="A screen, or client, asset, bucket and a name", id="--command-palette")
+        self._early = ""
+        # What the hits on view, and those that are complete, were asked for.
+        self._asked: str | None = None
+        self._shown_for: str | None = None
+        self._complete_for: str | None = None
+        # What stood in the line when enter came before its hits.
+        self._hurried_for: str | None = None
+
+    def type_early(self, event: events.Key) -> None:
+        """A key that was pressed before the line had the focus; those behind it may have reached the line already."""
+        if event.key == "enter":
+            self._hurry()
+        elif event.is_printable and event.character is not None:
+            at, self._early = len(self._early), self._early + event.character
+            for line in self.query(CommandInput):
+                line.insert(event.character, at)
+
+    def on_mount(self) -> None:
+        """What was typed before the line was there."""
+        line = self.query_one(CommandInput)
+        if self._early and not line.value:
+            line.insert(self._early, 0)
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        # Textual would take the hit under the cursor, whatever it was asked for.
+        if self._shown_for != event.value.strip():
+            event.prevent_default()
+            event.stop()
+            self._hurry()
+
+    def _hurry(self) -> None:
+        """A screen that is named is opened at once; for everything else the hits are waited for."""
+        wanted = next((line.value.strip() for line in self.query(CommandInput)), self._early.strip())
+        place = named(wanted)
+        if place is None:
+            self._hurried_for = wanted
+            return
+        self._cancel_gather_commands()
+        self.app.post_message(GoTo(place.name))
+        _ = self.dismiss()
+
+    async def _search_for(self, search_value: str) -> AsyncGenerator[Hit | DiscoveryHit, bool]:
+        self._asked = search_value
+        found = super()._search_for(search_value)
+        try:
+            hit = await anext(found)
+            while True:
+                hit = await found.asend((yield hit))
+        except StopAsyncIteration:
+            self._complete_for = search_value
+
+    def _refresh_command_list(
+        self, command_list: CommandList, commands: list[Command], clear_current: bool
+    ) -> None:
+        super()._refresh_command_list(command_list, commands, clear_current)
+        self._shown_for = self._asked
+        if self._hurried_for == self._complete_for == self.query_one(CommandInput).value.strip():
+            self._hurried_for = None
+            if commands:
+                self._action_command_list("select")

@@ -197,7 +197,9 @@ class LiveScreen(Screen[None]):
         return not self.refusal(action)
 
     def on_key(self, event: events.Key) -> None:
-        """A key that nothing took because it may not be used here says why."""
+        """A key that nothing took because it may not be used here says why; not one that is for what opens above."""
+        if not self.is_current:
+            return
         for binding in self._bindings.key_to_bindings.get(event.key, []):
             refusal = self.refusal(binding.action)
             if refusal:
