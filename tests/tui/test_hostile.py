@@ -8,10 +8,15 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.color import Color
 
 from tests.tui import builders
 from tests.tui.driving import Driver, driven
 from tests.tui.scripted import Script, Scripted
+from tui.guard import Guard
 from ullage.wire import from_time
 
 # What the names of builders.HOSTILE would do: title, clipboard, clear, C1, direction, link.
@@ -154,3 +159,17 @@ async def on_a_terminal(aggregator: Scripted, folder: Path, *keys: bytes) -> byt
         os.close(controller)
     assert process.returncode == 0
     return bytes(written)
+
+
+@pytest.mark.parametrize("name", builders.HOSTILE)
+def test_the_guard_leaves_nothing_that_acts_and_every_cell_where_it_is(name: str) -> None:
+    line = [Segment("│ ", Style(bold=True)), Segment(name), Segment(" 漢 │")]
+    guarded = Guard().apply(line, Color(0, 0, 0))
+    assert not [c for one in guarded for c in one.text if unicodedata.category(c)[0] == "C"]
+    assert [cell_len(one.text) for one in guarded] == [cell_len(one.text) for one in line]
+    assert [one.style for one in guarded] == [one.style for one in line]
+
+
+def test_the_guard_passes_on_what_is_harmless_as_it_is() -> None:
+    line = [Segment("Brook & Sons — 漢 💶 é ▲", Style(bold=True))]
+    assert Guard().apply(line, Color(0, 0, 0)) is line
