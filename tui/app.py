@@ -156,6 +156,9 @@ class UllageApp(App[None]):
         self.desk.identity = identity
         self.desk.who = f"{identity.key_name} ({identity.role}) at {self.desk.aggregator.address}"
         self._show_link()
+        if identity.role == "client" and self.current_mode == "dashboard":
+            # It sees its own client alone, and that is no dashboard.
+            self.post_message(GoTo("billing"))
 
     def on_link_changed(self, message: LinkChanged) -> None:
         """Every screen says it; the one on view asks again when the connection is back."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.tui import builders
-from tests.tui.driving import Driver
+from tests.tui.driving import Driver, driven
 from tests.tui.scripted import Scripted
 from tui.app import UllageApp
 from tui.client import Aggregator
@@ -78,3 +78,24 @@ async def test_read_only_refuses_acts_and_asks_all_the_same(aggregator: Scripted
 )
 def test_what_only_asks_is_no_act(method: str, asks: bool) -> None:
     assert reads(method) is asks
+
+
+async def test_a_clients_own_key_begins_where_it_may_look(aggregator: Scripted) -> None:
+    aggregator.script.role = "client"
+    aggregator.script.methods = ("Billing/ListReadings", "Inventory/ListAssets")
+    async with driven(aggregator) as driver:
+        await driver.see("Readings")
+        assert driver.app.current_mode == "billing"
+        await driver.press("3")
+        await driver.see("Assets  60")
+
+
+async def test_who_may_not_act_on_unbound_assets_is_offered_nothing_by_the_panel(
+    aggregator: Scripted,
+) -> None:
+    aggregator.script.methods = ("Inventory/ListAssets", "Inventory/SuggestBindings")
+    async with driven(aggregator) as driver:
+        await driver.press("4")
+        await driver.see("2 assets alike · EUR 504.80 not billed this period · 35 days")
+        assert "a accepts" not in driver.seen()
+        assert "o assign" not in driver.seen()

@@ -91,6 +91,18 @@ def what_next(group: Alike | None, marked: Sequence[Asset], triage: Triage, now:
     return line
 
 
+def what_is_lost(group: Alike | None, now: datetime) -> Text:
+    """For who may only look: for how many, how much and since when."""
+    if group is None:
+        return Text("")
+    money = worth_words(group.money)
+    line = Text(f"{plural(group.size, 'asset')} alike · ")
+    line.append(f"{money} not billed this period" if money else "no price known")
+    if group.since is not None:
+        line.append(f" · {plural(max((now - group.since).days, 0), 'day')}")
+    return line
+
+
 def facts(asset: Asset, now: datetime) -> Text:
     """What there is room for where the panel stands beside the list."""
     found = (
@@ -143,8 +155,10 @@ class TriagePanel(Vertical):
         """Nothing to say before there are rows."""
         self.display = False
 
-    def show(self, asset: Asset | None, triage: Triage, marked: Sequence[Asset], now: datetime) -> None:
-        """Follows the cursor; with None there is nothing left to decide."""
+    def show(
+        self, asset: Asset | None, triage: Triage, marked: Sequence[Asset], now: datetime, *, may: bool = True
+    ) -> None:
+        """Follows the cursor; with None there is nothing left to decide. ``may``: whether this key may act on it."""
         self.display = asset is not None
         if asset is None:
             return
@@ -157,7 +171,8 @@ class TriagePanel(Vertical):
             # Two lines, of which the first may end before its edge.
             why.truncate(max(2 * self.size.width - WRAP_CELLS, 1), overflow="ellipsis")
         self._say("reason", why)
-        self._say("next", what_next(triage.alike(asset), marked, triage, now))
+        group = triage.alike(asset)
+        self._say("next", what_next(group, marked, triage, now) if may else what_is_lost(group, now))
         self._say("facts", facts(asset, now))
 
     def _say(self, part: str, words: Text) -> None:

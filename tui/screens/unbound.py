@@ -232,7 +232,8 @@ class UnboundScreen(AssetActs):
         table = self.triage_table.table
         shown = table.current if table.display else None
         marked = self.chosen() if table.marked else []
-        self.query_one(TriagePanel).show(shown, self._triage, marked, self.desk.clock())
+        may = not self.refusal("assign")
+        self.query_one(TriagePanel).show(shown, self._triage, marked, self.desk.clock(), may=may)
 
     def on_row_table_marked(self, event: RowTable.Marked) -> None:
         """The panel says for how many the next key is."""
