@@ -88,6 +88,14 @@ async def test_what_matters_is_on_a_narrow_terminal_too(few: Scripted, size: tup
         await driver.see("▲ new 112 %", "on track 86 %", "112 (81–131) GiB")
 
 
+async def test_a_range_of_thousands_keeps_its_unit_on_a_narrow_terminal(few: Scripted) -> None:
+    first = few.script.projections[0]
+    first.projected_quantity, first.low_quantity, first.high_quantity = "5472.4", "5418.8", "6161.3"
+    async with driven(few) as driver:
+        await driver.press("7")
+        await driver.see("5.47k (5.42–6.16k) GiB")
+
+
 async def test_f_shows_only_what_is_over_and_esc_all_again(few: Scripted) -> None:
     async with driven(few) as driver:
         await driver.press("7")

@@ -60,7 +60,7 @@ def so_far(projection: Projection) -> Text:
 
 
 def between(projection: Projection) -> Text:
-    """``86.3 (80–95) GiB``, in three digits; without a range the figure alone."""
+    """``5.47k (5.42–6.16k) GiB``, in three digits; without a range the figure alone."""
     middle, low, high = (
         decimal(figure)
         for figure in (projection.projected_quantity, projection.low_quantity, projection.high_quantity)
@@ -69,7 +69,11 @@ def between(projection: Projection) -> Text:
         return Text(NONE, FAINT)
     cell = Text(short(middle))
     if low is not None and high is not None:
-        cell.append(f" ({short(low)}–{short(high)})", FAINT)
+        first, last = short(low), short(high)
+        if first[-1] == last[-1] and last[-1].isalpha():
+            # Of the same size: told once.
+            first = first[:-1]
+        cell.append(f" ({first}–{last})", FAINT)
     return cell.append_text(text(f" {projection.symbol}", FAINT))
 
 
@@ -118,13 +122,13 @@ class ProjectionsScreen(ListScreen):
             return reach(projection, new=projection.bucket_id in self._new)
 
         return (
-            Column("Client", lambda p, now: text(p.client_name), 9, share=2, sort="client_name"),
-            Column("Bucket", lambda p, now: text(p.bucket_name), 11, share=2, sort="bucket_name"),
+            Column("Client", lambda p, now: text(p.client_name), 8, share=2, sort="client_name"),
+            Column("Bucket", lambda p, now: text(p.bucket_name), 9, share=2, sort="bucket_name"),
             Column("So far", lambda p, now: so_far(p), SO_FAR_CELLS, right=True, above=70),
             Column(
                 "Projected (range)",
                 lambda p, now: between(p),
-                20,
+                23,
                 share=1,
                 right=True,
                 sort="projected_quantity",
