@@ -5,6 +5,7 @@ import grpc
 from tests.tui import builders
 from tests.tui.driving import Driver, driven
 from tests.tui.scripted import Scripted
+from tui.widgets.run_line import counts_words
 from ullage.v1 import admin_pb2, billing_pb2, closing_pb2
 from ullage.wire import from_time
 
@@ -34,6 +35,10 @@ def jobs(last: billing_pb2.Run) -> list[admin_pb2.Job]:
 async def opened(driver: Driver) -> None:
     await driver.press("6")
     await driver.see("Periods  12")
+
+
+def test_one_of_a_kind_is_counted_as_one() -> None:
+    assert counts_words({"readings": 1, "pairs": 3, "changed": 0}) == "3 pairs, 1 reading"
 
 
 async def test_the_line_says_when_billing_ran_last_and_what_it_did(aggregator: Scripted) -> None:

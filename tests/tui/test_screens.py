@@ -105,6 +105,13 @@ async def test_the_last_month_is_told_by_status_and_source(
         await driver.until(lambda: driver.app.current_mode == "over-under", "the screen of overs and unders")
 
 
+async def test_a_sum_for_which_there_is_no_room_goes_without_its_currency_and_is_not_cut(
+    aggregator: Scripted,
+) -> None:
+    async with driven(aggregator, size=(60, 20)) as driver:
+        await driver.see("█48,210.75", "Revenue by month, EUR")
+
+
 async def test_a_clients_key_is_told_where_its_own_figures_are(aggregator: Scripted) -> None:
     def refused(request: insight_pb2.GetDashboardRequest) -> insight_pb2.Dashboard:
         raise Refused("GetDashboard needs the role viewer")
@@ -112,6 +119,8 @@ async def test_a_clients_key_is_told_where_its_own_figures_are(aggregator: Scrip
     aggregator.script.role = "client"
     aggregator.script.answers["GetDashboard"] = refused
     async with driven(aggregator) as driver:
+        await driver.until(lambda: driver.app.desk.identity, "who we are")
+        await driver.press("1")
         await driver.see("A client's key sees its own: 2 Clients", "not known yet")
 
 

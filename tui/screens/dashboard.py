@@ -290,7 +290,9 @@ class DashboardScreen(LiveScreen):
     def _draw_money(self, data: insight_pb2.Dashboard, *, several: bool) -> None:
         projected = next((m for m in data.projected_revenue if m.currency == self.desk.currency), None)
         self.query_one("#projected", Card).show_figure(
-            Text(NONE if projected is None else money(projected.amount, projected.currency), "bold")
+            Text(NONE if projected is None else money(projected.amount, projected.currency), "bold"),
+            # The currency stands above the chart too; a sum that is cut looks like another sum.
+            None if projected is None else Text(money(projected.amount, "").strip(), "bold"),
         )
         change = next((m for m in data.month_over_month if m.currency == self.desk.currency), None)
         figure = NONE if change is None else percent(change.percent, signed=True)

@@ -23,18 +23,20 @@ class Card(Static):
         super().__init__(markup=False, id=card_id)
         self._label = name
         self._figure = Text("…", "dim")
+        self._brief: Text | None = None
         self._opens = opens
         self.can_focus = opens is not None
 
-    def show_figure(self, figure: Text) -> None:
-        """A cell, cut to the card's width when drawn."""
-        self._figure = figure
+    def show_figure(self, figure: Text, brief: Text | None = None) -> None:
+        """A cell, cut to the card's width when drawn; ``brief`` stands there where it would have to be cut."""
+        self._figure, self._brief = figure, brief
         self.refresh()
 
     def render(self) -> Text:
         """Two lines."""
         width = max(self.size.width, 1)
-        return Text("\n", no_wrap=True).join([fit(Text(self._label, "dim"), width), fit(self._figure, width)])
+        figure = self._figure if self._brief is None or self._figure.cell_len <= width else self._brief
+        return Text("\n", no_wrap=True).join([fit(Text(self._label, "dim"), width), fit(figure, width)])
 
     def action_open(self) -> None:
         """What the figure counts."""

@@ -22,10 +22,9 @@ BAR_CELLS = 10
 
 
 def counts_words(counts: Mapping[str, int]) -> str:
-    """``3 pairs, 24 readings``."""
-    return ", ".join(
-        f"{count:,} {clean(name, 40).replace('_', ' ')}" for name, count in sorted(counts.items()) if count
-    )
+    """``3 pairs, 1 reading``."""
+    told = [(count, clean(name, 40).replace("_", " ")) for name, count in sorted(counts.items()) if count]
+    return ", ".join(f"{count:,} {name.removesuffix('s') if count == 1 else name}" for count, name in told)
 
 
 class RunLine(Static):
