@@ -81,9 +81,9 @@ async def test_a_bucket_is_shown_with_its_terms(ullage: Command, aggregator: Scr
     as_table = await ullage("buckets", "show", f"{bucket.client_name}/{bucket.name}")
     assert "2026-01-01" in as_table.out
     as_json = await ullage("buckets", "show", "1", "--format", "json")
-    assert as_json.json["all_terms"][0]["commit"] == "100"
+    assert as_json.json["all_terms"][0]["commit"] == "60"
     listed = await ullage("buckets", "terms", "list", "1", "--format", "csv")
-    assert listed.csv[0]["overage_price"] == "4"
+    assert listed.csv[0]["overage_price"] == "4.5"
 
 
 async def test_terms_keep_what_is_not_given(ullage: Command, aggregator: Scripted) -> None:
@@ -93,8 +93,8 @@ async def test_terms_keep_what_is_not_given(ullage: Command, aggregator: Scripte
     assert (terms.starts_on, terms.commit, terms.base_price, terms.aggregation) == (
         "2027-01-01",
         "80",
-        "2.5",
-        "avg",
+        "2.25",
+        "p95",
     )
 
 
@@ -171,7 +171,7 @@ TEMPLATE = unit_types_pb2.Template(
 async def test_templates_are_made_changed_in_part_and_deleted(ullage: Command, aggregator: Scripted) -> None:
     aggregator.script.unit_types[0].templates.append(TEMPLATE)
     listed = await ullage("unit-types", "template", "list", "--format", "json")
-    assert (listed.json[0]["unit_type"], listed.json[0]["prices"][0]["base"]) == ("ram", "2.5")
+    assert (listed.json[0]["unit_type"], listed.json[0]["prices"][0]["base"]) == ("ram", "2.75")
     made = await ullage(
         *("unit-types", "template", "create", "ram", "--source", "vm", "--aggregation", "max"),
         *("--price", "eur:1:2", "--price", "USD:1.1:2.2", "--filter", "label:env equals prod", "--dry-run"),
