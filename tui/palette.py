@@ -176,6 +176,8 @@ class JumpPalette(CommandPalette):
         place = named(wanted)
         if place is None:
             self._hurried_for = wanted
+            if self._shown_for == wanted:
+                self._take_hurried()
             return
         self._cancel_gather_commands()
         self.app.post_message(GoTo(place.name))
@@ -196,7 +198,11 @@ class JumpPalette(CommandPalette):
     ) -> None:
         super()._refresh_command_list(command_list, commands, clear_current)
         self._shown_for = self._asked
+        self._take_hurried()
+
+    def _take_hurried(self) -> None:
+        """Takes the first hit for those who pressed enter, once all are there."""
         if self._hurried_for == self._complete_for == self.query_one(CommandInput).value.strip():
             self._hurried_for = None
-            if commands:
+            if self.query_one(CommandList).highlighted is not None:
                 self._action_command_list("select")
