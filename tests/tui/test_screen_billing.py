@@ -7,6 +7,7 @@ import grpc
 import pytest
 
 from tests.tui import builders
+from tests.tui.builders import month_of
 from tests.tui.driving import Driver, driven
 from tests.tui.estate_billing import period
 from tests.tui.scripted import Scripted
@@ -42,6 +43,21 @@ async def test_periods_stand_above_the_readings_of_the_one_under_the_cursor(aggr
     assert (asked.month, asked.state, asked.overdue) == ("2026-11", 0, False)
     asked_readings = aggregator.asked(billing_pb2.ListReadingsRequest)[-1]
     assert (asked_readings.client_id, asked_readings.month) == (2, "2026-11")
+
+
+async def test_readings_of_another_period_that_ends_in_the_same_month_are_not_among_them(
+    aggregator: Scripted,
+) -> None:
+    readings = aggregator.script.readings
+    of = next(one for one in readings if one.client_id == 1 and month_of(one) == "2026-11")
+    other = billing_pb2.Reading()
+    other.CopyFrom(of)
+    other.bucket_name = "of another period"
+    other.period_start.seconds += 13 * 86_400
+    readings.append(other)
+    async with driven(aggregator) as driver:
+        await opened(driver)
+        assert "of another" not in driver.seen()
 
 
 async def test_the_month_is_chosen_and_what_may_change_is_told_from_what_is_final(

@@ -109,7 +109,7 @@ class Questions:
         return found
 
     async def readings_of(self, page: Page, search: str) -> tuple[Sequence[Reading], types_pb2.PageInfo]:
-        """Of the client of the period ``of`` in its month."""
+        """Of the period ``of`` alone: two short periods may end in one month, for which the aggregator is asked."""
         of = self.of
         if of is None:
             return [], types_pb2.PageInfo()
@@ -117,6 +117,11 @@ class Questions:
         reply = await self._aggregator.readings(
             page, client_id=of.client_id, month=of.last_day[:7], search=search
         )
+        others = [one for one in reply.readings if one.period_start != of.start]
+        if others:
+            mine = [one for one in reply.readings if one.period_start == of.start]
+            total = max(reply.page.total - len(others), len(mine))
+            return mine, types_pb2.PageInfo(next=reply.page.next, total=total)
         return reply.readings, reply.page
 
     async def readings(self, page: Page, search: str) -> tuple[Sequence[Reading], types_pb2.PageInfo]:
