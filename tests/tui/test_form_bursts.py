@@ -5,7 +5,9 @@ from textual import events
 from textual.app import App, ComposeResult
 from textual.widgets import Button, Input
 
-from tui.dialogs.fields import Field
+from tests.tui.driving import driven
+from tests.tui.scripted import Scripted
+from tui.dialogs.fields import Field, PickField
 from tui.dialogs.form import Filled, Form, FormDialog
 
 FIELDS = (
@@ -66,3 +68,16 @@ async def test_enter_in_the_last_field_goes_on_with_what_was_typed() -> None:
         await pilot.pause()
     assert app.filled is not None
     assert app.filled.values["overage"] == "9"
+
+
+async def test_a_field_whose_form_goes_part_after_part_is_left_in_peace(aggregator: Scripted) -> None:
+    async with driven(aggregator) as driver:
+        await driver.press("3")
+        await driver.see("Assets  60")
+        await driver.press("o")
+        await driver.see("Assign")
+        field = driver.app.screen.query_one(PickField)
+        await field.query(".field-hits").remove()
+        field.on_descendant_blur()
+        await driver.press("escape")
+        await driver.see("Assets  60")

@@ -191,7 +191,7 @@ class PickField(FieldInput):
 
     def on_mount(self) -> None:
         """No hits yet."""
-        self.query_one(".field-hits").display = False
+        self.query(".field-hits").set(display=False)
 
     @property
     def value(self) -> str:
@@ -285,9 +285,10 @@ class PickField(FieldInput):
         self.post_message(Next())
 
     def on_descendant_blur(self) -> None:
-        """Leaving takes the hit too."""
-        self.take()
-        self.query_one(".field-hits").display = False
+        """Leaving takes the hit too; not when the form itself is going, part after part."""
+        if self.query(Input) and self.query(".field-hits"):
+            self.take()
+            self.query_one(".field-hits").display = False
 
 
 def make_field(field: Field) -> Widget:
