@@ -6,9 +6,9 @@ One consistent look at the database. Every row says whether it is provisional or
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from hashlib import sha256
 
@@ -102,9 +102,17 @@ class _Sums:
 
 
 async def export_readings(
-    seen: Snapshot, *, client_id: int | None, day: date | None, form: str, source_type: str
+    seen: Snapshot,
+    *,
+    client_id: int | None,
+    day: date | None,
+    form: str,
+    source_type: str,
+    month: date | None = None,
 ) -> AsyncIterator[Chunk]:
     """The period of each client that holds its local ``day``; None: that is open now. ``client_id`` None: all clients.
+
+    With ``month``, the first day of a reporting month, instead all periods that count for it.
 
     Raises ``Invalid`` and ``NotFound`` for what is not there, before anything is written.
     """
@@ -116,8 +124,8 @@ async def export_readings(
     if client_id is not None and not clients:
         raise NotFound("client", client_id)
     known = await calendars(seen.conn, clients)
-    at = {client: _moment(known[client], day, now=seen.now) for client in clients}
-    label = (day or seen.now.date()).isoformat()
+    at = [(client, one) for client in clients for one in _moments(known[client], day, month, now=seen.now)]
+    label = f"{month:%Y-%m}" if month else (day or seen.now.date()).isoformat()
     entries: list[dict[str, object]] = []
     whole, final = _Sums(), True
     for file in await readings_export.files(seen.conn, at, source_type=source_type):
@@ -143,8 +151,9 @@ async def export_readings(
         )
     manifest = {
         "made_at": seen.now.isoformat(),
-        "day": label,
-        "open_period": day is None,
+        "day": None if month else label,
+        "month": label if month else None,
+        "open_period": day is None and month is None,
         "state": "final" if final and entries else "provisional",
         "files": entries,
         **_said(whole),
@@ -155,7 +164,7 @@ async def export_readings(
 async def _file(
     seen: Snapshot,
     file: FileOf,
-    at: Mapping[int, datetime],
+    at: Sequence[tuple[int, datetime]],
     known: Mapping[int, Calendar],
     *,
     form: str,
@@ -229,8 +238,19 @@ def _said(sums: _Sums) -> dict[str, object]:
     }
 
 
-def _moment(calendar: Calendar, day: date | None, *, now: datetime) -> datetime:
-    return now if day is None else calendar.first_instant(day)
+def _moments(
+    calendar: Calendar, day: date | None, month: date | None, *, now: datetime
+) -> Sequence[datetime]:
+    """A time in each period that is meant."""
+    if month is None:
+        return [now if day is None else calendar.first_instant(day)]
+    since = calendar.first_instant(month)
+    until = calendar.first_instant((month + timedelta(days=31)).replace(day=1))
+    return [
+        period.start
+        for period in calendar.periods_between(since, until)
+        if calendar.reporting_month(period) == month
+    ]
 
 
 def _safe(name: str) -> str:

@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator
 
+from aggregator.actions import given
 from aggregator.actions.export_readings import export_readings
+from aggregator.errors import Invalid
 from aggregator.rpc.evidence import to_day
 from aggregator.rpc.scope import narrowed
 from aggregator.rpc.server import Context
@@ -22,6 +24,9 @@ class ExportMethods:
         """One file for each source type that has readings, a manifest last; as it was at one moment."""
         client_id = narrowed(request.client_id)
         day = to_day("day", request.day)
+        month = given.month("month", request.month) if request.month else None
+        if day is not None and month is not None:
+            raise Invalid("month", "give a day or a month, not both")
         async with snapshot(self._db) as seen:
             chunks = export_readings(
                 seen,
@@ -29,6 +34,7 @@ class ExportMethods:
                 day=day,
                 form=request.format or "csv",
                 source_type=request.source_type,
+                month=month,
             )
             async for chunk in chunks:
                 yield closing_pb2.FileChunk(file_name=chunk.file_name, data=chunk.data)

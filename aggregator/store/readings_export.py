@@ -1,6 +1,6 @@
 """Readings and adjustments of one period of each client, line by line."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -68,17 +68,19 @@ async def knows_source_type(conn: Connection, name: str) -> bool:
     return bool(await fetch_value(conn, _Q["knows_source_type"], {"name": name}))
 
 
-async def files(conn: Connection, at: Mapping[int, datetime], *, source_type: str) -> list[FileOf]:
-    """What there is, by source type; ``at`` is a time in each client's period, ``source_type`` empty: all of them."""
+async def files(conn: Connection, at: Sequence[tuple[int, datetime]], *, source_type: str) -> list[FileOf]:
+    """What there is, by source type; ``at`` has clients with a time in each period, ``source_type`` empty: all of them."""
     return await fetch_all(conn, FileOf, _Q["files"], {**_params(at), "source_type": source_type})
 
 
-async def lines(conn: Connection, at: Mapping[int, datetime], *, source_type: str) -> AsyncIterator[Line]:
+async def lines(
+    conn: Connection, at: Sequence[tuple[int, datetime]], *, source_type: str
+) -> AsyncIterator[Line]:
     """All of one source type, by client and bucket."""
     async with conn.cursor(row_factory=class_row(Line)) as cursor:
         async for line in cursor.stream(_Q["lines"], {**_params(at), "source_type": source_type}):
             yield line
 
 
-def _params(at: Mapping[int, datetime]) -> dict[str, list[int] | list[datetime]]:
-    return {"clients": list(at), "at": list(at.values())}
+def _params(at: Sequence[tuple[int, datetime]]) -> dict[str, list[int] | list[datetime]]:
+    return {"clients": [client for client, _ in at], "at": [one for _, one in at]}

@@ -1,4 +1,4 @@
--- Readings and adjustments of one period of each client, as they are exported.
+-- Readings and adjustments of periods of clients, as they are exported.
 
 -- name: client_ids
 select id from client where %(client_id)s::bigint is null or id = %(client_id)s::bigint order by id
@@ -58,4 +58,4 @@ from (
     join billing_reading r on r.bucket_id = b.id and r.period_start = j.period_start
 ) found
 where source_type = %(source_type)s
-order by client_name collate "C", client_id, bucket_name collate "C", bucket_id, place, of_start
+order by client_name collate "C", client_id, period_start, bucket_name collate "C", bucket_id, place, of_start

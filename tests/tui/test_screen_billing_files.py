@@ -38,7 +38,7 @@ async def opened(driver: Driver, folder: Path) -> None:
     await driver.press("6")
     await driver.see("Readings  Brook & Sons")
     await driver.press("W")
-    await driver.see("Files per source type", "2026-11-30", "all clients", "Of each client the period")
+    await driver.see("Files per source type", "2026-11", "all clients", "what the screen shows")
     fill(driver, folder=str(folder))
 
 
@@ -62,8 +62,8 @@ async def test_files_are_written_and_their_totals_shown(aggregator: Scripted, tm
     assert (tmp_path / "out" / NAME).read_bytes() == DATA
     assert sorted(one.name for one in (tmp_path / "out").iterdir()) == [MANIFEST, NAME]
     asked = aggregator.asked(closing_pb2.ExportReadingsRequest)
-    assert [(one.client_id, one.day, one.format, one.source_type) for one in asked] == [
-        (0, "2026-11-30", "csv", "")
+    assert [(one.client_id, one.day, one.month, one.format, one.source_type) for one in asked] == [
+        (0, "", "2026-11", "csv", "")
     ]
 
 
@@ -73,7 +73,7 @@ async def test_one_client_one_source_and_a_workbook_can_be_asked_for(
     aggregator.script.streams["ExportReadings"] = list(chunks(state="final"))
     async with driven(aggregator) as driver:
         await opened(driver, tmp_path / "out")
-        fill(driver, source="vm", day="2026-10-05")
+        fill(driver, source="vm", period="2026-10-05")
         await driver.press("enter")
         await driver.press("right")
         await driver.see("‹ Brook & Sons ›")
@@ -82,8 +82,8 @@ async def test_one_client_one_source_and_a_workbook_can_be_asked_for(
         await driver.press("ctrl+s")
         await driver.see("All figures are final.")
     asked = aggregator.asked(closing_pb2.ExportReadingsRequest)
-    assert [(one.client_id, one.day, one.format, one.source_type) for one in asked] == [
-        (1, "2026-10-05", "xlsx", "vm")
+    assert [(one.client_id, one.day, one.month, one.format, one.source_type) for one in asked] == [
+        (1, "2026-10-05", "", "xlsx", "vm")
     ]
 
 
@@ -107,7 +107,7 @@ async def test_a_file_that_is_there_is_not_replaced_and_the_form_comes_back(
         await driver.press("ctrl+s")
         await driver.see("is there already", "esc goes back to the form")
         await driver.press("escape")
-        await driver.see("Files per source type", "Of each client the period")
+        await driver.see("Files per source type", "what the screen shows")
         fill(driver, folder=str(tmp_path / "other"))
         await driver.press("ctrl+s")
         await driver.see("✔ 1 file and the manifest")
@@ -127,15 +127,15 @@ async def test_a_file_that_is_not_as_the_manifest_says_is_not_kept(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("day", ["", "October", "2026-02-30"])
-async def test_what_is_no_day_is_said_before_anything_is_asked(
-    aggregator: Scripted, tmp_path: Path, day: str
+@pytest.mark.parametrize("period", ["", "October", "2026-02-30", "2026-13"])
+async def test_what_is_no_period_is_said_before_anything_is_asked(
+    aggregator: Scripted, tmp_path: Path, period: str
 ) -> None:
     async with driven(aggregator) as driver:
         await opened(driver, tmp_path / "out")
-        fill(driver, day=day)
+        fill(driver, period=period)
         await driver.press("ctrl+s")
-        await driver.see("That is no day; write it like 2026-10-31.")
+        await driver.see("That is no month and no day")
     assert aggregator.asked(closing_pb2.ExportReadingsRequest) == []
 
 
@@ -147,5 +147,5 @@ async def test_a_refusal_is_shown(aggregator: Scripted, tmp_path: Path) -> None:
             "source_type: there is no such source type",
         )
         await driver.press("ctrl+s")
-        await driver.see("✖ Source type: there is no such source type.")
+        await driver.see("✖ Source_type: there is no such source type.")
     assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,7 @@ import click
 from tui.cli.billing import billing
 from tui.cli.names import client_id
 from tui.cli.options import client_option, source_option
+from tui.cli.over_under import parse_month
 from tui.cli.session import EXIT_FAILED, Failure, run, say
 from tui.cli.values import parse_day
 from tui.client import Aggregator
@@ -38,11 +39,17 @@ _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")
     help="A day of the periods wanted; without it the open ones.",
 )
 @click.option(
+    "--month",
+    type=parse_month,
+    metavar="YYYY-MM",
+    help="Instead: the periods that count for this reporting month, as `billing list` takes it.",
+)
+@click.option(
     "--format", "form", type=click.Choice(FORMATS), default="csv", show_default=True, help="Of the files."
 )
 @client_option
 @source_option
-def export(folder: Path, day: str | None, form: str, client: str, source: str) -> None:
+def export(*, folder: Path, day: str | None, month: str | None, form: str, client: str, source: str) -> None:
     """Writes readings of a period into the folder DIR: one file a source type and a manifest with rows, totals and hashes.
 
     Names of the files written go to stdout. Files that are there already are never replaced. Each file says whether it
@@ -50,7 +57,8 @@ def export(folder: Path, day: str | None, form: str, client: str, source: str) -
 
     \b
     Examples:
-    ullage billing export october --day 2026-10-31
+    ullage billing export october --month 2026-10
+    ullage billing export acme --client acme --day 2026-10-31
     ullage billing export now --client acme --format xlsx
     """
 
@@ -58,7 +66,11 @@ def export(folder: Path, day: str | None, form: str, client: str, source: str) -
 
     async def work(aggregator: Aggregator) -> None:
         request = closing_pb2.ExportReadingsRequest(
-            client_id=await client_id(aggregator, client), day=day or "", format=form, source_type=source
+            client_id=await client_id(aggregator, client),
+            day=day or "",
+            month=month or "",
+            format=form,
+            source_type=source,
         )
         await arrived.take(aggregator.stream(aggregator.closing.ExportReadings, request))
 

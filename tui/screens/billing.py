@@ -22,7 +22,7 @@ from tui.messages import OpenPeriod, OpenReading, Refreshed
 from tui.screens import billing_lists as lists
 from tui.screens.billing_acts import corrected, finalise_act, not_ended
 from tui.screens.billing_cells import FINALISED
-from tui.screens.billing_files import last_day, write_files
+from tui.screens.billing_files import write_files
 from tui.screens.billing_run import EVERYTHING, FORM, JOB, rate, run_form
 from tui.screens.billing_scope import EVERY, SCOPES, VIEW_CALLS, VIEWS, AddedUp, Headline, Questions
 from tui.screens.explain import ExplainScreen, Level
@@ -388,4 +388,4 @@ class BillingScreen(MoneyScreen, ListScreen):
     async def action_files(self) -> None:
         """Readings of a period as files, one a source type; what did not work can be put right and tried again."""
         of = self.questions.of if self._view == VIEWS[0] else None
-        await write_files(self, day=of.last_day if of else last_day(self.month), of=of)
+        await write_files(self, month=self.month, of=of)

@@ -3,7 +3,6 @@
 The files are written and checked by the same code as ``ullage billing export``.
 """
 
-import calendar
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import date
@@ -34,14 +33,8 @@ EVERY = "all"
 KIBIBYTE = 1024
 
 
-def last_day(month: str) -> str:
-    """Of ``YYYY-MM``: periods that end in the month hold it, if they end with the month."""
-    year, number = (int(part) for part in month.split("-"))
-    return f"{month}-{calendar.monthrange(year, number)[1]:02d}"
-
-
 def files_form(
-    *, day: str, client: tuple[int, str] | None, values: dict[str, str] | None = None, says: str = ""
+    *, period: str, client: tuple[int, str] | None, values: dict[str, str] | None = None, says: str = ""
 ) -> Form:
     """``values`` are those of a form that did not work, for another try."""
     held = values or {}
@@ -55,10 +48,10 @@ def files_form(
         "are provisional or final.",
         fields=[
             Field(
-                "day",
-                "A day of the period",
-                held.get("day", day),
-                "Of each client the period that holds this day.",
+                "period",
+                "Month, or a day",
+                held.get("period", period),
+                "2026-10: what the screen shows of that month. 2026-10-31: of each client the period that holds that day.",
             ),
             Field("client", "Whose", held.get("client", EVERY), choices=whose),
             Field(
@@ -71,7 +64,7 @@ def files_form(
             Field(
                 "folder",
                 "Folder",
-                held.get("folder", f"ullage-readings-{day}"),
+                held.get("folder", f"ullage-readings-{period}"),
                 f"Is made if it is not there; files that are there are never replaced. In {Path.cwd()}.",
                 required=True,
             ),
@@ -82,13 +75,18 @@ def files_form(
 
 def files_request(values: dict[str, str]) -> closing_pb2.ExportReadingsRequest:
     """As the contract says it. Raises ``FormError``."""
+    period = values["period"]
+    month = len(period) == len("2026-10")
     try:
-        date.fromisoformat(values["day"])
+        date.fromisoformat(f"{period}-01" if month else period)
     except ValueError:
-        raise FormError("day", "That is no day; write it like 2026-10-31.") from None
+        raise FormError(
+            "period", "That is no month and no day; write it like 2026-10 or 2026-10-31."
+        ) from None
     return closing_pb2.ExportReadingsRequest(
         client_id=0 if values["client"] == EVERY else int(values["client"]),
-        day=values["day"],
+        day="" if month else period,
+        month=period if month else "",
         format=values["format"],
         source_type=values["source"],
     )
@@ -223,13 +221,13 @@ class FilesDialog(ModalScreen[bool | None]):
         self.query_one("#files").scroll_relative(y=step, animate=False)
 
 
-async def write_files(screen: LiveScreen, *, day: str, of: closing_pb2.Period | None) -> None:
+async def write_files(screen: LiveScreen, *, month: str, of: closing_pb2.Period | None) -> None:
     """Asks what to write, writes it, and after a failure asks again with everything as it was."""
     client = (of.client_id, of.client_name) if of is not None else None
     values: dict[str, str] | None = None
     wrong = ""
     while True:
-        form = files_form(day=day, client=client, values=values, says=wrong)
+        form = files_form(period=month, client=client, values=values, says=wrong)
         filled = await screen.app.push_screen_wait(FormDialog(form))
         if filled is None:
             return

@@ -842,6 +842,7 @@ class ExportReadingsRequest(_message.Message):
     DAY_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
     SOURCE_TYPE_FIELD_NUMBER: _builtins.int
+    MONTH_FIELD_NUMBER: _builtins.int
     client_id: _builtins.int
     """0: all clients."""
     day: _builtins.str
@@ -849,6 +850,8 @@ class ExportReadingsRequest(_message.Message):
     format: _builtins.str
     """csv or xlsx."""
     source_type: _builtins.str
+    month: _builtins.str
+    """Instead of a day: the periods that count for this reporting month, "YYYY-MM", as lists of readings take it."""
     def __init__(
         self,
         *,
@@ -856,10 +859,11 @@ class ExportReadingsRequest(_message.Message):
         day: _builtins.str = ...,
         format: _builtins.str = ...,
         source_type: _builtins.str = ...,
+        month: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "day", b"day", "format", b"format", "source_type", b"source_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "day", b"day", "format", b"format", "month", b"month", "source_type", b"source_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,9 +4,10 @@ import csv
 import io
 import json
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -170,6 +171,33 @@ async def test_the_open_period_is_the_default_and_provisional(
     assert manifest["open_period"]
 
 
+async def test_a_month_is_all_periods_that_count_for_it(db: Database, world: World, context: Context) -> None:
+    """As lists of readings and Over/Under have it: by a period's last day, whatever the cycle."""
+    monthly = await world.bucket(await world.client("monthly"))
+    weekly = await world.bucket(
+        await world.client("weekly", cycle_unit="week", cycle_anchor=date(2026, 1, 26))
+    )
+    late = await world.bucket(await world.client("late", cycle_anchor=date(2024, 1, 15)))
+    days = [datetime(2026, 1, 26, tzinfo=UTC) + timedelta(weeks=week) for week in range(6)]
+    expected = await reading(world, monthly, FEBRUARY, MARCH)
+    await reading(world, monthly, JANUARY, FEBRUARY)
+    for start, end in pairwise(days):
+        # The week from 23 February ends on 1 March, which is not February's.
+        cost = await reading(world, weekly, start, end, quantity=f"{start.day}")
+        expected += cost if end <= MARCH else 0
+    middle = datetime(2026, 2, 15, tzinfo=UTC)
+    expected += await reading(world, late, datetime(2026, 1, 15, tzinfo=UTC), middle)
+    await reading(world, late, middle, datetime(2026, 3, 15, tzinfo=UTC))
+    files, manifest = await exported(db, context, day="", month="2026-02")
+    lines = [line for file in files.values() for line in rows(file)]
+    assert sorted(line["last_day"] for line in lines) == [
+        *("2026-02-01", "2026-02-08", "2026-02-14", "2026-02-15", "2026-02-22", "2026-02-28"),
+    ]
+    assert manifest["totals"] == {"EUR": f"{expected:f}"}
+    assert (manifest["day"], manifest["month"], manifest["open_period"]) == (None, "2026-02", False)
+    assert all("-2026-02-" in name for name in files)
+
+
 async def test_without_readings_there_is_a_manifest_that_says_so(
     db: Database, world: World, context: Context
 ) -> None:
@@ -195,11 +223,15 @@ async def test_a_client_sees_its_own_alone(db: Database, world: World, context: 
         ({"day": "yesterday"}, "day"),
         ({"day": "0001-01-01"}, "day"),
         ({"source_type": "nonsense"}, "source_type"),
+        ({"month": "2026-02"}, "month"),
+        ({"day": "", "month": "2026-13"}, "month"),
+        ({"day": "", "month": "9999-12"}, "month"),
     ],
 )
 async def test_what_is_wrong_is_named(
-    db: Database, context: Context, asked: dict[str, str], field: str
+    db: Database, world: World, context: Context, asked: dict[str, str], field: str
 ) -> None:
+    await world.client()
     with pytest.raises(Invalid, match=f"^{field}: "):
         await exported(db, context, **asked)
 
