@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from deploy import timescaledb
@@ -43,7 +44,11 @@ def kill_at_random(made: Rig, *, seconds: float) -> None:
 
 
 def settled(made: Rig, agent: Program) -> bool:
-    spool, ledger = made.spool(agent), made.ledger(agent)
+    try:
+        spool, ledger = made.spool(agent), made.ledger(agent)
+    except psycopg.OperationalError:
+        # The last fault was a crash of the database, which is still at its recovery.
+        return False
     return bool(spool) and spool.keys() <= ledger.keys()
 
 
