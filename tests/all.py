@@ -1,4 +1,4 @@
-"""Runs the whole suite, two parts of it at a time: tests of faults mostly wait, others mostly work.
+"""Runs the whole suite, three parts of it at a time: tests of faults and of screens mostly wait, others mostly work.
 
 The longest parts begin first. Prints the output of each part when it has ended; fails when one of them does.
 """
@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
-AT_ONCE = 2
+AT_ONCE = 3
 # In the order in which they begin, so that both ends come at about the same time. What is in none is the last part.
 PARTS: tuple[tuple[str, ...], ...] = (
     ("integration",),
