@@ -13,7 +13,7 @@ from tests.tui.estate_triage import MONDAY, Kind, monday
 from tests.tui.scripted import Scripted
 from tui.screens.triage_bucket import begin
 from tui.screens.unbound import UnboundScreen
-from ullage.v1 import asset_acts_pb2, inventory_pb2
+from ullage.v1 import agreements_pb2, asset_acts_pb2, inventory_pb2
 from ullage.wire import from_time
 
 Created = inventory_pb2.CreateBucketRequest
@@ -292,9 +292,9 @@ async def test_a_new_bucket_begins_with_the_template_of_its_unit_type(
         "New bucket of Brook & Sons on ram of vm", "Terms as in the template of ram for vm.", "2.75", "p95"
     )
     await triage.press("ctrl+s")
-    await triage.see("Create the bucket vm ram", "o assigns the asset to Brook & Sons")
+    await triage.see("Make the bucket vm ram", "o assigns the asset to Brook & Sons")
     await triage.press("y")
-    await triage.see("Bucket vm ram is made; the next binding run")
+    await triage.see("The bucket vm ram was made. The next binding run")
     dry, done = aggregator.asked(Created)
     assert (dry.dry_run, done.dry_run) == (True, False)
     assert (done.client_id, done.source_type, done.unit_type) == (1, "vm", "ram")
@@ -318,6 +318,36 @@ async def test_without_a_template_it_begins_with_the_most_similar_bucket(
     await triage.see("Which unit type?")
     await triage.press("j", "enter")
     await triage.see("on ram of vm", "Terms as in the bucket memory of Brook & Sons.", "2.5")
+
+
+async def test_all_terms_of_the_similar_bucket_come_with_it(triage: Driver, aggregator: Scripted) -> None:
+    aggregator.script.unit_types = []
+    near = builders.bucket(51, "memory", aggregator.script.clients[0])
+    near.terms.MergeFrom(
+        agreements_pb2.Terms(
+            id=9,
+            finalised=True,
+            tiers=[agreements_pb2.Tier(above="0", price="4"), agreements_pb2.Tier(above="50", price="3")],
+            package="10",
+            minimum="20",
+            maximum="900",
+            gap_rule="zero",
+            prorate=True,
+        )
+    )
+    aggregator.script.buckets = [near]
+    await go_to(triage, "web-01.brook")
+    await triage.press("n")
+    await triage.see("Which unit type?")
+    await triage.press("j", "enter")
+    await triage.see("Terms as in the bucket memory of Brook & Sons.")
+    await triage.press("ctrl+s")
+    await triage.see("Do it  y")
+    terms = aggregator.asked(Created)[0].terms
+    assert (terms.id, terms.finalised, terms.starts_on) == (0, False, "2026-11-01")
+    assert [(tier.above, tier.price) for tier in terms.tiers] == [("0", "4"), ("50", "3")]
+    assert (terms.package, terms.minimum, terms.maximum) == ("10", "20", "900")
+    assert (terms.gap_rule, terms.prorate) == ("zero", True)
 
 
 async def test_prices_are_not_taken_over_from_another_currency(triage: Driver, aggregator: Scripted) -> None:

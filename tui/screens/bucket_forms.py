@@ -6,9 +6,10 @@ from tui.client import AssetQuery, Page
 from tui.client.pages import PAGE_ROWS_MAX
 from tui.desk import Desk
 from tui.dialogs.act import Act, Trial
-from tui.dialogs.fields import HITS_SHOWN, Field, Found
+from tui.dialogs.fields import Field, Found
 from tui.dialogs.form import Form, FormError, Values
 from tui.format import clean, day, moment
+from tui.screens.asset_search import Clients
 from tui.screens.bucket_terms import ACT_SECONDS_MAX, Terms, read_terms, terms_fields
 from tui.screens.given import FILTER_HINT, among, filters_words, read_filters, read_whole
 from ullage.v1 import agreements_pb2, inventory_pb2
@@ -49,10 +50,6 @@ def bucket_form(
 ) -> Form:
     """A new bucket. Its first terms start with the open period of ``client``, or with the month where none is meant."""
 
-    async def clients(wanted: str) -> Sequence[Found]:
-        reply = await desk.aggregator.clients(Page(size=HITS_SHOWN), search=wanted)
-        return [(str(one.id), one.name) for one in reply.clients]
-
     start = f"{desk.clock():%Y-%m}-01"
     if client is not None and moment(client.period_start) is not None:
         start = day(moment(client.period_start), client.time_zone)
@@ -62,7 +59,7 @@ def bucket_form(
             "Client",
             str(client.id) if client else "",
             "Whose bucket: a part of the name.",
-            search=clients,
+            search=Clients(desk),
             shown=clean(client.name) if client else "",
             required=True,
         ),
@@ -89,7 +86,7 @@ def bucket_form(
     ]
 
     def act(values: Values) -> Act:
-        return _create(desk, values)
+        return create_bucket(desk, values)
 
     return Form(
         title="New bucket",
@@ -99,7 +96,8 @@ def bucket_form(
     )
 
 
-def _create(desk: Desk, values: Values) -> Act:
+def create_bucket(desk: Desk, values: Values, *, then: str = "") -> Act:
+    """Makes it of the fields of ``new_form``; ``then`` says what is still to be done. Raises ``FormError``."""
     terms = read_terms(values)
     filters = read_filters(values, "filters")
     priority = read_whole(values, "priority", least=-PRIORITY_MAX, most=PRIORITY_MAX) or 0
@@ -125,7 +123,8 @@ def _create(desk: Desk, values: Values) -> Act:
         f"Make the bucket {clean(name, 50)}",
         call,
         undoable=False,
-        done=lambda reply: f"The bucket {clean(name, 50)} was made.",
+        warns=then,
+        done=lambda reply: " ".join(filter(None, (f"The bucket {clean(name, 50)} was made.", then))),
     )
 
 

@@ -1,41 +1,31 @@
 """A new bucket for what nobody bills: with the terms of the unit type's template, or of the bucket that is most like it."""
 
 from calendar import monthrange
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-import click
 from textual.app import App
 
-from tui.cli.values import (
-    FILTER_HELP,
-    filter_words,
-    parse_aggregation,
-    parse_amount,
-    parse_day,
-    parse_filter,
-)
+from tui.cli.values import filter_words
 from tui.client import PAGE_ROWS_MAX, Page
 from tui.desk import Desk
-from tui.dialogs.act import Act, Trial
 from tui.dialogs.choose import Choice, ChooseDialog
 from tui.dialogs.fields import Field
-from tui.dialogs.form import Form, FormDialog, FormError, Values
-from tui.failures import CallFailed, sentence
-from tui.format import clean, day, decimal, moment, number
+from tui.dialogs.form import Form, FormDialog
+from tui.failures import CallFailed
+from tui.format import clean, day, moment
 from tui.screens.asset_pattern import common_pattern
 from tui.screens.asset_search import Clients
+from tui.screens.bucket_forms import create_bucket
+from tui.screens.bucket_terms import terms_fields
+from tui.screens.given import FILTER_HINT
 from tui.screens.triage import Asset, Suggestion
 from ullage.v1 import agreements_pb2, inventory_pb2, types_pb2, unit_types_pb2
-from ullage.wire import from_decimal
 
 Bucket = inventory_pb2.Bucket
 Terms = agreements_pb2.Terms
-Read = TypeVar("Read")
-# A bucket's preview looks at everything that its filters match.
-ACT_SECONDS_MAX = 120.0
 # Usage that is older than so many periods is not billed any more.
 PERIODS_BACK_MAX = 36
 
@@ -154,12 +144,15 @@ async def _draft(desk: Desk, needed: Needed, unit: str, currency: str) -> Draft:
         says = "No template and no bucket is like it: say the terms."
         return Draft(Terms(aggregation="avg"), types_pb2.Filter(), "", says)
     near = found[0]
-    terms = Terms(aggregation=near.terms.aggregation, commit=near.terms.commit)
+    terms = Terms()
+    terms.CopyFrom(near.terms)
+    for name in ("id", "finalised", "starts_on", "ends_on"):
+        terms.ClearField(name)
     says = f"Terms as in the bucket {clean(near.name, 40)} of {clean(near.client_name, 40)}"
-    if near.currency == currency:
-        terms.base_price, terms.overage_price = near.terms.base_price, near.terms.overage_price
-    else:
-        # A price is never guessed over currencies.
+    if near.currency != currency:
+        # Money is never guessed over currencies.
+        for name in ("base_price", "overage_price", "tiers", "minimum", "maximum"):
+            terms.ClearField(name)  # type: ignore[arg-type]
         says += f", but its prices are in {clean(near.currency, 3)}"
     # Two buckets of one client have different names.
     name = "" if near.client_id == needed.client_id else near.name
@@ -199,104 +192,37 @@ async def form(desk: Desk, rows: Sequence[Asset], needed: Needed, unit: str) -> 
     filtered = filter_words(draft.filtered) or filter_words(
         types_pb2.Filter(conditions=[alike] if pattern else [])
     )
-    terms, currency = draft.terms, clean(client.currency, 3)
     fields = (
         Field("name", "Name", draft.name or f"{needed.source_type} {unit}", "Of the bucket.", required=True),
-        Field(
-            "terms.aggregation",
-            "Aggregation",
-            terms.aggregation,
-            "How a period's slots become one quantity: sum, avg, max, min, sum_of_max, last, count, p95 …",
-            required=True,
-        ),
-        Field("terms.commit", "Commit", _plain(terms.commit) or "0", f"{symbol} a period; 0: none."),
-        Field(
-            "terms.base_price",
-            "Base price",
-            _plain(terms.base_price),
-            f"{currency} for a {symbol} up to the commit.",
-            required=True,
-        ),
-        Field(
-            "terms.overage_price",
-            "Overage price",
-            _plain(terms.overage_price),
-            f"{currency} for a {symbol} above the commit.",
-            required=True,
-        ),
-        Field(
-            "terms.starts_on",
-            "Starts on",
-            begin(client, [at for row in rows if (at := moment(row.unbound_since))]),
-            "First day in the client's zone. Filled in: that of the period since which it is unbound.",
-            required=True,
-        ),
-        Field(
-            "filters", "Filter", filtered, f"{FILTER_HELP} Empty: every {needed.source_type} of the client."
+        Field("filters", "Filters", filtered, FILTER_HINT),
+        *terms_fields(
+            draft.terms,
+            # The period since which it is unbound.
+            starts_on=begin(client, [at for row in rows if (at := moment(row.unbound_since))]),
+            symbol=symbol,
+            currency=client.currency,
         ),
     )
+    given = {
+        "client_id": str(client.id),
+        "source_type": needed.source_type,
+        "unit_type": unit,
+        "priority": "",
+    }
     return Form(
         f"New bucket of {clean(client.name, 40)} on {clean(unit, 30)} of {clean(needed.source_type, 30)}",
         fields,
-        act=lambda values: _create(desk, client, needed.source_type, unit, values, _loose(rows, client)),
+        act=lambda values: create_bucket(desk, values | given, then=_then(rows, client)),
         says=draft.says,
         go="Dry run",
     )
 
 
-def _loose(rows: Sequence[Asset], client: inventory_pb2.Client) -> str:
-    """What is still to be done for assets that are not the client's: a bucket takes the client's own alone."""
+def _then(rows: Sequence[Asset], client: inventory_pb2.Client) -> str:
+    """What is still to be done; for assets that are not the client's: a bucket takes the client's own alone."""
+    then = "The next binding run puts the assets into it."
     others = sum(row.client_id != client.id for row in rows)
-    if not others:
-        return ""
-    those = "the asset" if others == 1 else f"the {others:,} assets"
-    return f" It bills the client's own assets: o assigns {those} to {clean(client.name, 40)}."
-
-
-def _plain(amount: str) -> str:
-    value = decimal(amount)
-    return "" if value is None else number(value).replace(",", "")
-
-
-def _read(values: Values, name: str, parse: Callable[[str], Read]) -> Read:
-    try:
-        return parse(values[name])
-    except click.BadParameter as error:
-        raise FormError(name, sentence(error.message)) from None
-
-
-def _create(
-    desk: Desk, client: inventory_pb2.Client, source_type: str, unit: str, values: Values, then: str
-) -> Act:
-    """Raises ``FormError`` for a field that cannot be read."""
-    terms = Terms(
-        starts_on=_read(values, "terms.starts_on", parse_day),
-        aggregation=_read(values, "terms.aggregation", parse_aggregation),
-        commit=from_decimal(_read(values, "terms.commit", lambda written: parse_amount(written or "0"))),
-        base_price=from_decimal(_read(values, "terms.base_price", parse_amount)),
-        overage_price=from_decimal(_read(values, "terms.overage_price", parse_amount)),
-    )
-    filters = [_read(values, "filters", parse_filter)] if values["filters"] else []
-
-    async def call(trial: Trial) -> inventory_pb2.CreateBucketReply:
-        request = inventory_pb2.CreateBucketRequest(
-            client_id=client.id,
-            name=values["name"],
-            source_type=source_type,
-            unit_type=unit,
-            filters=filters,
-            terms=terms,
-            dry_run=trial.dry_run,
-            confirmed_assets=trial.confirmed,
-        )
-        aggregator = desk.aggregator
-        return await aggregator.ask(aggregator.inventory.CreateBucket, request, seconds=ACT_SECONDS_MAX)
-
-    name = clean(values["name"], 60)
-    return Act(
-        title=f"Create the bucket {name} of {clean(client.name, 40)}",
-        call=call,
-        undoable=False,
-        warns=then.strip(),
-        done=lambda reply: f"Bucket {name} is made; the next binding run puts the assets into it.{then}",
-    )
+    if others:
+        those = "the asset" if others == 1 else f"the {others:,} assets"
+        then += f" It bills the client's own assets: o assigns {those} to {clean(client.name, 40)}."
+    return then
