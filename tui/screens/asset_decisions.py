@@ -6,7 +6,6 @@ In the words of `ullage assets`; what each means for money the aggregator says i
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import click
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tui.cli.values import parse_moment
@@ -17,6 +16,7 @@ from tui.dialogs.fields import Field
 from tui.dialogs.form import Form, FormError, Values
 from tui.format import clean, plural
 from tui.screens.asset_search import NO_CLIENT, NOBODY, Assets, Buckets, Clients, asset_label
+from tui.screens.given import read
 from ullage.v1 import asset_acts_pb2, inventory_pb2
 
 Asset = inventory_pb2.Asset
@@ -66,15 +66,6 @@ def deciding(
     return Act(title=title, call=call, done=done, **more)
 
 
-def _moment(values: Values, name: str) -> Timestamp | None:
-    if not values[name]:
-        return None
-    try:
-        return parse_moment(values[name])
-    except click.BadParameter as error:
-        raise FormError(name, error.message) from None
-
-
 def _set_from(request: Any, at: Timestamp | None) -> None:
     """``from`` is a word of Python's own."""
     if at is not None:
@@ -108,7 +99,7 @@ def _to_client(
     desk: Desk, assets: Sequence[Asset], clients: Clients, when: Field, *, title: str, says: str = ""
 ) -> Form:
     def act(values: Values) -> Act:
-        client, at = values["client_id"], _moment(values, "from")
+        client, at = values["client_id"], read(values, "from", parse_moment)
         who = clean(clients.names.get(client, ""), 40)
 
         def make(ids: list[int], trial: Trial) -> tuple[Any, Any]:
@@ -145,7 +136,7 @@ def bind(desk: Desk, assets: Sequence[Asset]) -> Form:
     picks = ("bucket_ids", "second", "third")
 
     def act(values: Values) -> Act:
-        since, until = _moment(values, "from"), _moment(values, "to")
+        since, until = read(values, "from", parse_moment), read(values, "to", parse_moment)
         chosen = [values[pick] for pick in picks if values[pick]]
         to = ", ".join(clean(buckets.names.get(one, ""), 40) for one in chosen)
 

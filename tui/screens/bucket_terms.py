@@ -3,16 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import click
-
 from tui.cli.terms import fill_terms
 from tui.cli.values import parse_aggregation, parse_amount, parse_day, parse_gap_rule, parse_tier
 from tui.desk import Desk
 from tui.dialogs.act import Act, Trial
 from tui.dialogs.fields import Field
-from tui.dialogs.form import Form, FormError, Values
-from tui.failures import sentence
+from tui.dialogs.form import Form, Values
 from tui.format import clean, day, decimal, moment, number
+from tui.screens.given import read
 from ullage.v1 import agreements_pb2, inventory_pb2
 
 Terms = agreements_pb2.Terms
@@ -106,26 +104,21 @@ def terms_fields(
     ]
 
 
-def _read(values: Values, name: str, reader: Callable[[str], Read]) -> Read | None:
-    """None for an empty field. Raises ``FormError``."""
-    given = values[f"terms.{name}"]
-    try:
-        return reader(given) if given else None
-    except click.BadParameter as error:
-        raise FormError(f"terms.{name}", sentence(error.message)) from None
+def _read(values: Values, name: str, parse: Callable[[str], Read]) -> Read | None:
+    return read(values, f"terms.{name}", parse)
 
 
 def read_terms(values: Values) -> Terms:
     """What the fields of ``terms_fields`` say. Raises ``FormError`` for the first that cannot be read."""
     terms = Terms(starts_on=_read(values, "starts_on", parse_day) or "")
     amounts = ("commit", "base_price", "overage_price", "package", "minimum", "maximum")
-    read = {name: _read(values, name, parse_amount) for name in amounts}
+    parts = {name: _read(values, name, parse_amount) for name in amounts}
     fill_terms(
         terms,
         {
-            **read,
-            "base": read["base_price"],
-            "overage": read["overage_price"],
+            **parts,
+            "base": parts["base_price"],
+            "overage": parts["overage_price"],
             "aggregation": _read(values, "aggregation", parse_aggregation),
             "gap": _read(values, "gap_rule", parse_gap_rule),
             "prorate": values["terms.prorate"] == "yes",

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
 
 import click
 
@@ -15,16 +16,22 @@ FILTER_HINT = (
     "Such as: name glob web-* and label:env equals prod. Fields: external_id, name, address, agent, site, label:KEY; "
     "operators: equals, glob, regex, cidr; joined by and, alternatives by or. Empty: every asset of that type."
 )
+Read = TypeVar("Read")
 # Conditions are three words and what joins them to the next.
 _GROUP_WORDS = 4
 
 
-def read_day(values: Values, name: str) -> str:
-    """A day of the calendar as it was written; empty stays empty."""
+def read(values: Values, name: str, parse: Callable[[str], Read]) -> Read | None:
+    """What was written into a field, as the commands read it; None for an empty one."""
     try:
-        return parse_day(values[name]) if values[name] else ""
+        return parse(values[name]) if values[name] else None
     except click.BadParameter as error:
         raise FormError(name, sentence(error.message)) from None
+
+
+def read_day(values: Values, name: str) -> str:
+    """A day of the calendar as it was written; empty stays empty."""
+    return read(values, name, parse_day) or ""
 
 
 def read_whole(values: Values, name: str, *, least: int, most: int) -> int | None:

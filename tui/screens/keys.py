@@ -10,12 +10,13 @@ from textual.binding import Binding, BindingType
 from tui.cli.keys import KEY_COLUMNS, ROLES, key_row
 from tui.client import Page
 from tui.dialogs.act import Act, Trial
-from tui.dialogs.fields import Field, Found
+from tui.dialogs.fields import Field
 from tui.dialogs.form import Form, FormError, Values
 from tui.dialogs.shown import TextDialog
 from tui.format import NONE, ago, clean, day, moment, text
 from tui.messages import ShowText
 from tui.screens import cells
+from tui.screens.asset_search import Clients
 from tui.screens.listing import ListScreen, local_page
 from tui.theme import ATTENTION, FAINT
 from tui.widgets.list_table import Export, Listing, ListTable
@@ -83,10 +84,6 @@ class KeysScreen(ListScreen):
         )
         return local_page(reply.keys, page, search, "name", "role", "client_name")
 
-    async def _clients(self, wanted: str) -> Sequence[Found]:
-        reply = await self.desk.aggregator.clients(Page(size=5), search=wanted)
-        return [(str(one.id), one.name) for one in reply.clients]
-
     def action_add(self) -> None:
         """Name and role; the key is shown once afterwards."""
 
@@ -121,7 +118,7 @@ class KeysScreen(ListScreen):
                         choices=[(one, f"{one}: {ROLE_WORDS[one]}") for one in ROLES],
                         hint="As little as will do.",
                     ),
-                    Field("client_id", "Client", search=self._clients, hint="With role client alone."),
+                    Field("client_id", "Client", search=Clients(self.desk), hint="With role client alone."),
                 ),
                 act=act,
                 go="Make it",

@@ -1,40 +1,31 @@
 """The forms of unit types and their templates."""
 
-from collections.abc import Callable
-from typing import TypeVar
-
-import click
-
 from tui.cli.templates import parse_price
 from tui.cli.values import FILTER_HELP, filter_words, parse_aggregation, parse_amount, parse_filter
 from tui.desk import Desk
 from tui.dialogs.act import Act, Trial
 from tui.dialogs.fields import Field
-from tui.dialogs.form import Form, FormError, Values
+from tui.dialogs.form import Form, Values
 from tui.format import clean
-from ullage.v1 import inventory_pb2, types_pb2, unit_types_pb2
+from tui.screens.given import read, read_whole
+from ullage.v1 import inventory_pb2, unit_types_pb2
 from ullage.wire import from_decimal
 
 UnitType = inventory_pb2.UnitType
 Template = unit_types_pb2.Template
-Read = TypeVar("Read")
-
+GAP_HOLD_MAX = 10**6
 LEVEL_VALUES = ("mean", "high", "last")
 PRICES_HINT = "CODE:BASE:OVERAGE, such as EUR:2.50:4; several with a comma between."
 
 
-def read(name: str, parse: Callable[[str], Read], written: str) -> Read:
-    """What was written into a field, as the commands read it. Raises ``FormError``."""
-    try:
-        return parse(written)
-    except click.UsageError as error:
-        raise FormError(name, error.message) from None
-
-
-def _whole(name: str, written: str) -> int:
-    if not (written.isascii() and written.isdigit() and len(written) < 10):
-        raise FormError(name, "A whole number belongs here.")
-    return int(written)
+def _prices(written: str) -> list[unit_types_pb2.TemplatePrice]:
+    """As the commands read them, with commas between."""
+    return [
+        unit_types_pb2.TemplatePrice(
+            currency=currency, base_price=from_decimal(base), overage_price=from_decimal(overage)
+        )
+        for currency, base, overage in (parse_price(one.strip()) for one in written.split(","))
+    ]
 
 
 def unit_type_form(desk: Desk, unit: UnitType) -> Form:
@@ -45,9 +36,9 @@ def unit_type_form(desk: Desk, unit: UnitType) -> Form:
             name=unit.name,
             symbol=values["symbol"],
             description=values["description"],
-            precision=_whole("precision", values["precision"]),
+            precision=read_whole(values, "precision", least=0, most=10),
             level_value=values["level_value"] if unit.kind == "level" else None,
-            gap_hold=_whole("gap_hold", values["gap_hold"]),
+            gap_hold=read_whole(values, "gap_hold", least=0, most=GAP_HOLD_MAX),
         )
 
         async def call(trial: Trial) -> inventory_pb2.UpdateUnitTypeReply:
@@ -104,21 +95,14 @@ def template_form(desk: Desk, unit: UnitType, template: Template | None) -> Form
     before = template or Template(aggregation="avg", commit="0")
 
     def act(values: Values) -> Act:
-        filtered = read("filter", parse_filter, values["filter"]) if values["filter"] else types_pb2.Filter()
-        prices = [read("prices", parse_price, one.strip()) for one in values["prices"].split(",")]
         made = Template(
             id=before.id,
             unit_type=unit.name,
             source_type=values["source_type"],
-            filter=filtered,
-            aggregation=read("aggregation", parse_aggregation, values["aggregation"]),
-            commit=from_decimal(read("commit", parse_amount, values["commit"])),
-            prices=[
-                unit_types_pb2.TemplatePrice(
-                    currency=currency, base_price=from_decimal(base), overage_price=from_decimal(overage)
-                )
-                for currency, base, overage in prices
-            ],
+            filter=read(values, "filter", parse_filter),
+            aggregation=read(values, "aggregation", parse_aggregation) or "",
+            commit=from_decimal(read(values, "commit", parse_amount)),
+            prices=read(values, "prices", _prices),
             enabled=before.enabled if before.id else True,
         )
         return save_template(desk, made, f"{'Change' if before.id else 'New'} template of {unit.name}")
