@@ -126,7 +126,7 @@ async def test_a_token_is_revoked(aggregator: Scripted) -> None:
 async def test_jobs_say_what_they_did_and_run_on_request(aggregator: Scripted) -> None:
     async with driven(aggregator) as driver:
         await open_view(driver, "jobs")
-        await driver.see("rollup", "12 min ago", "in 48 min", "✔ done in 1 min: pairs 3, readings 24")
+        await driver.see("rollup", "12 min ago", "in 48 min", "✔ done in 1 min: 3 pairs, 24 readings")
         await driver.press("j", "R")
         await driver.see("Run billing now", "It runs by itself every 3,600 s")
         assert not aggregator.asked(admin_pb2.RunJobRequest)

@@ -7,9 +7,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.text import Text
 
 from tui.cli.progress import progress_words
-from tui.format import NONE, ago, clean, duration, moment, number, stamp, text
+from tui.format import NONE, ago, clean, duration, moment, stamp, text
 from tui.theme import ATTENTION, BAD, FAINT, GOOD
 from tui.widgets.row_table import Column
+from tui.widgets.run_line import counts_words
 from ullage.v1 import admin_pb2, agents_pb2
 
 Agent = agents_pb2.Agent
@@ -100,7 +101,7 @@ def job_state(job: Job, now: datetime) -> Text:
         return Text(f"▶ {clean(progress_words(run), 120)}", ATTENTION)
     if not run.state:
         return Text("never ran", FAINT)
-    counts = ", ".join(f"{clean(n, 20).replace('_', ' ')} {number(c)}" for n, c in sorted(run.counts.items()))
+    counts = counts_words(run.counts)
     if run.state == "failed":
         return Text(f"✖ failed: {clean(run.error, 120)}", BAD)
     took = ""

@@ -17,7 +17,13 @@ _NEWEST = "newest"
 
 def month_of(at: datetime, back: int = 0) -> str:
     """``YYYY-MM`` of a time, so many months earlier."""
-    count = at.year * 12 + at.month - 1 - back
+    return moved(f"{at:%Y-%m}", -back)
+
+
+def moved(month: str, by: int) -> str:
+    """So many months later, or earlier below 0."""
+    year, _, number = month.partition("-")
+    count = int(year) * 12 + int(number) - 1 + by
     return f"{count // 12}-{count % 12 + 1:02d}"
 
 
@@ -68,9 +74,7 @@ class MoneyScreen(LiveScreen):
 
     def action_step_period(self, step: int) -> None:
         """One month on or back; never beyond the newest."""
-        year, _, number = self.month.partition("-")
-        count = int(year) * 12 + int(number) - 1 + step
-        month = f"{count // 12}-{count % 12 + 1:02d}"
+        month = moved(self.month, step)
         newest = month_of(self.desk.clock(), self.NEWEST_BACK)
         if month > newest:
             self.say(f"{month_name(newest)} is the newest that is shown here.")
