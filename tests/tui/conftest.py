@@ -7,8 +7,11 @@ import pytest
 import trustme
 
 from tests.tui.commands import Command, Done, Worker
+from tests.tui.driving import Driver, driven
 from tests.tui.estate import estate
+from tests.tui.estate_triage import monday
 from tests.tui.scripted import Script, Scripted
+from tests.tui.triaging import opened
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +53,18 @@ def ullage(aggregator: Scripted, tmp_path: Path, worker: Worker) -> Command:
         return await worker.run(*arguments, environment=settings | environment, stdin=stdin)
 
     return run
+
+
+@pytest.fixture
+def new(aggregator: Scripted) -> Scripted:
+    """Forty assets as they stand there on a Monday: six kinds, four of them with a suggestion."""
+    monday(aggregator.script)
+    return aggregator
+
+
+@pytest.fixture
+async def triage(new: Scripted) -> AsyncIterator[Driver]:
+    """The screen of these, with the suggestions there."""
+    async with driven(new) as driver:
+        await opened(driver)
+        yield driver

@@ -1,7 +1,6 @@
 """Triage: what is alike stands together with what is suggested for it, and two keys deal with all of it."""
 
 import unicodedata
-from collections.abc import AsyncIterator
 
 import grpc
 import pytest
@@ -10,57 +9,11 @@ from tests.tui import builders, estate_triage
 from tests.tui.driving import Driver, driven
 from tests.tui.estate_triage import Kind, monday
 from tests.tui.scripted import Scripted
-from tui.screens.unbound import EMPTY, UnboundScreen
+from tests.tui.triaging import go_to, here, ids_of, names, opened, screen
+from tui.screens.unbound import EMPTY
 from ullage.v1 import analysis_pb2, asset_acts_pb2, audit_pb2, inventory_pb2, types_pb2
 
 Bind = asset_acts_pb2.BindAssetsRequest
-
-
-@pytest.fixture
-def new(aggregator: Scripted) -> Scripted:
-    """Forty assets as they stand there on a Monday: six kinds, four of them with a suggestion."""
-    monday(aggregator.script)
-    return aggregator
-
-
-@pytest.fixture
-async def triage(new: Scripted) -> AsyncIterator[Driver]:
-    """The screen, with the suggestions there."""
-    async with driven(new) as driver:
-        await opened(driver)
-        yield driver
-
-
-async def opened(driver: Driver) -> None:
-    await driver.press("4")
-    await driver.see("a accepts for these 8")
-
-
-def screen(driver: Driver) -> UnboundScreen:
-    shown = driver.app.screen
-    assert isinstance(shown, UnboundScreen)
-    return shown
-
-
-def names(driver: Driver) -> list[str]:
-    """Of the rows on view, from the top."""
-    return [row.name for row in screen(driver).triage_table.table.items]
-
-
-def here(driver: Driver) -> str:
-    """The row under the cursor."""
-    row = screen(driver).triage_table.table.current
-    return "" if row is None else row.name
-
-
-def ids_of(aggregator: Scripted, start: str) -> set[int]:
-    return {one.id for one in aggregator.script.assets if one.name.startswith(start)}
-
-
-async def go_to(driver: Driver, name: str) -> None:
-    table = screen(driver).triage_table.table
-    table.move_cursor(row=names(driver).index(name))
-    await driver.until(lambda: here(driver) == name, name)
 
 
 # What is shown.
