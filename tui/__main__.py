@@ -8,14 +8,13 @@ import gc
 import os
 import sys
 from collections.abc import MutableMapping
-from functools import partial
 
 import click
 
 from tui.cli.check import examine
 from tui.cli.profiles import complete_profile
 from tui.cli.session import EXIT_INTERRUPTED, EXIT_USAGE, Failure, has_terminal, say
-from tui.ends import ending, mind_stops
+from tui.ends import ending
 from tui.settings import Given, SettingsError, load
 from tui.terminal import (
     can_draw,
@@ -133,18 +132,14 @@ def _open_screens(given: Given, *, mouse: bool) -> int:
     prepare(os.environ, slow_link=settings.slow_link)
     from tui.app import UllageApp
     from tui.client import Aggregator
+    from tui.drivers import OwnDriver, SlowDriver
 
     async def shown() -> int:
         # An aggregator that is still listened to would hold up the end: gRPC waits for calls at exit.
         async with Aggregator(settings) as aggregator:
             app = UllageApp(aggregator, settings=settings)
-            if settings.slow_link:
-                from tui.slow_driver import SlowDriver
-
-                app.driver_class = SlowDriver
+            app.driver_class = SlowDriver if settings.slow_link else OwnDriver
             app.bind("ctrl+z", "suspend_process", description="Suspend", show=False)
-            # The first that the program does once it has its terminal.
-            app.call_later(mind_stops, partial(app.refresh, layout=True))
             with ending(lambda code: app.exit(return_code=code)):
                 await app.run_async(mouse=mouse and not settings.slow_link)
         return app.return_code or 0

@@ -60,33 +60,6 @@ def ending(end: Callable[[int], object]) -> Iterator[None]:
             termios.tcsetattr(terminal, termios.TCSANOW, attributes)
 
 
-def mind_stops(redraw: Callable[[], object]) -> None:
-    """Once the screens have begun: a program that goes on after it was stopped draws everything anew.
-
-    Textual begins anew whenever it is told to go on. If it had not given the terminal back before (it was stopped by force,
-    or not at all), it would read the keys twice and never end.
-    """
-    loop = asyncio.get_running_loop()
-    stop, go_on = signal.getsignal(signal.SIGTSTP), signal.getsignal(signal.SIGCONT)
-    given_back = False
-
-    def stopped(number: int, frame: FrameType | None) -> None:
-        nonlocal given_back
-        given_back = True
-        if callable(stop):
-            stop(number, frame)
-
-    def continued(number: int, frame: FrameType | None) -> None:
-        nonlocal given_back
-        if given_back and callable(go_on):
-            go_on(number, frame)
-        given_back = False
-        loop.call_soon_threadsafe(redraw)
-
-    signal.signal(signal.SIGTSTP, stopped)
-    signal.signal(signal.SIGCONT, continued)
-
-
 def _look(terminal: int, ended: threading.Event) -> None:
     """Ends the program as soon as its terminal is closed: nothing can be drawn or restored then."""
     poll = select.poll()

@@ -140,6 +140,19 @@ async def test_a_program_that_was_stopped_from_outside_leaves_the_terminal_as_it
         assert restored(terminal)
 
 
+async def test_a_program_that_is_told_to_go_on_while_it_starts_reads_its_keys_once(
+    aggregator: Scripted, tmp_path: Path
+) -> None:
+    async with on_terminal(aggregator, tmp_path) as terminal:
+        while HEALTHY not in terminal.drawn:
+            terminal.process.send_signal(signal.SIGCONT)
+            await asyncio.sleep(0.005)
+            assert terminal.process.returncode is None
+        terminal.press(b"q")
+        assert await terminal.ends() == 0
+        assert restored(terminal)
+
+
 async def test_a_small_window_that_changes_its_size_all_the_time_is_drawn(
     aggregator: Scripted, tmp_path: Path
 ) -> None:
