@@ -12,9 +12,9 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from tui.dialogs.modal import Dialog
 from tui.failures import CallFailed
 from tui.format import clean
 from tui.preview import line_words, totals
@@ -61,7 +61,7 @@ def preview_lines(reply: Any) -> list[str]:
     return lines
 
 
-class ActDialog(ModalScreen[Any]):
+class ActDialog(Dialog[Any]):
     """Ends with the reply to the call; with None when it was cancelled; for a form, with the error that it got."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -9,10 +9,10 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from tui.dialogs.modal import Dialog
 from tui.format import clean
 
 
@@ -26,7 +26,7 @@ class Choice:
     why_not: str = ""
 
 
-class ChooseDialog(ModalScreen[str | None]):
+class ChooseDialog(Dialog[str | None]):
     """Ends with the value chosen; None: none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

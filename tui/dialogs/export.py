@@ -12,10 +12,10 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from tui.cli.output import Row, write
+from tui.dialogs.modal import Dialog
 from tui.failures import CallFailed
 from tui.format import clean, plural
 
@@ -41,7 +41,7 @@ def save(path: Path, rows: Sequence[Row], columns: Sequence[str], form: str) -> 
         Path(name).unlink()
 
 
-class ExportDialog(ModalScreen[str]):
+class ExportDialog(Dialog[str]):
     """Ends with a sentence about what was written; empty: nothing was."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -7,13 +7,13 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from tui.dialogs.modal import Dialog
 from tui.format import clean
 
 
-class TextDialog(ModalScreen[None]):
+class TextDialog(Dialog[None]):
     """``copies`` is what ``y`` puts on the clipboard; empty: nothing is offered."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -14,7 +14,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.cli.readings_export import FORMATS, Arrived
@@ -22,6 +21,7 @@ from tui.cli.session import Failure
 from tui.client import Aggregator
 from tui.dialogs.fields import Field
 from tui.dialogs.form import Form, FormDialog, FormError
+from tui.dialogs.modal import Dialog
 from tui.failures import CallFailed, sentence
 from tui.format import clean, decimal, plural
 from tui.screens.live import LiveScreen
@@ -118,7 +118,7 @@ def _sums(part: dict[str, Any]) -> str:
     return ", ".join([plural(rows if isinstance(rows, int) else 0, "row"), *money])
 
 
-class FilesDialog(ModalScreen[bool | None]):
+class FilesDialog(Dialog[bool | None]):
     """Ends with True when the files are there, with False when it failed, with None when it was given up."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -12,11 +12,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingsMap, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.dom import DOMNode
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.catalogue import WITH_DIGIT
+from tui.dialogs.modal import Dialog
 from tui.screens.listing import ListScreen
 from tui.screens.live import LiveScreen
 from tui.theme import FAINT
@@ -109,7 +110,7 @@ def reasons(group: Group) -> Text:
     return Text("\n").join([Text(f"✖ {reason}", FAINT) for reason in found] + [Text("")])
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialog[None]):
     """Keys and what they do; any of esc, ? and q closes it."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal")]

@@ -164,6 +164,8 @@ class LiveScreen(Screen[None]):
 
     def action_up(self) -> None:
         """To the screen this was opened from; from a main screen to the dashboard."""
+        if not self.is_active:
+            return
         if len(self.app.screen_stack) > 1:
             # Not awaited: this screen would wait for its own end.
             _ = self.dismiss()
