@@ -8,17 +8,20 @@ from functools import partial
 from importlib import import_module
 from typing import ClassVar
 
-from textual import events, on, work
-from textual.app import App
+from textual import on, work
+from textual._context import active_message_pump
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
+from textual.dom import DOMNode
 from textual.filter import LineFilter
+from textual.worker import WorkerFailed, active_worker
 
 from tui.catalogue import PLACES, WITH_DIGIT
 from tui.client import Aggregator, AssetQuery, Changed, Connected, Lost
 from tui.desk import Desk
 from tui.failures import CallFailed
 from tui.guard import Guard
+from tui.in_order import InOrder
 from tui.messages import (
     GoTo,
     Link,
@@ -48,7 +51,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class UllageApp(App[None]):
+class UllageApp(InOrder[None]):
     """Ends when the person says so or the terminal is gone, never because the aggregator is."""
 
     TITLE = "Ullage"
@@ -104,15 +107,9 @@ class UllageApp(App[None]):
             super().delay_update(delay)
 
     def action_command_palette(self) -> None:
-        """The palette; what is typed behind its key in one burst goes into it."""
+        """Not a second one above it."""
         if not isinstance(self.screen, JumpPalette):
             _ = self.push_screen(JumpPalette())
-
-    def on_key(self, event: events.Key) -> None:
-        """Only keys that nobody took come here: while the palette opens, those that are meant for it."""
-        if isinstance(self.screen, JumpPalette) and (event.is_printable or event.key == "enter"):
-            event.prevent_default()
-            self.screen.type_early(event)
 
     @on(Refreshed)
     def _figures_came(self) -> None:
@@ -126,6 +123,12 @@ class UllageApp(App[None]):
         for place in PLACES:
             module, _, _ = place.made_by.partition(":")
             await asyncio.to_thread(import_module, f"tui.screens.{module}")
+
+    def _handle_exception(self, error: Exception) -> None:
+        # Textual still gives a screen that is taken away what was on its way to it, when its parts are gone already.
+        part = active_worker.get().node if isinstance(error, WorkerFailed) else active_message_pump.get()
+        if not (isinstance(part, DOMNode) and part._pruning):
+            super()._handle_exception(error)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Lines of all widgets go by the guard last."""

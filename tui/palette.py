@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 from functools import partial
 
-from textual import events, on
+from textual import on
+from textual.await_complete import AwaitComplete
 from textual.command import (
     Command,
     CommandInput,
@@ -73,7 +74,8 @@ class Jump(Provider):
         """Screens by name, the same filtered, then what the aggregator knows."""
         matcher = self.matcher(query)
         for place in PLACES:
-            score = matcher.match(place.title)
+            # With a hyphen as in the commands, or without.
+            score = max(matcher.match(place.title), matcher.match(place.name))
             if score > 0:
                 yield Hit(
                     score,
@@ -134,12 +136,11 @@ class Jump(Provider):
 class JumpPalette(CommandPalette):
     """The palette for people who type faster than hits come: ``:audit`` and enter in one go lead to the audit log.
 
-    What is typed before its line is there goes into the line all the same; enter waits for the hits of what stands there.
+    Enter waits for the hits of what stands in the line.
     """
 
     def __init__(self) -> None:
-        super().__init__(placeholder="A screen, or client, asset, bucket and a name", id="--command-palette")
-        self._early = ""
+        super().__init__(placeholder="A screen, or client, asset, bucket and a name")
         # What the hits on view, and those that are complete, were asked for.
         self._asked: str | None = None
         self._shown_for: str | None = None
@@ -147,32 +148,20 @@ class JumpPalette(CommandPalette):
         # What stood in the line when enter came before its hits.
         self._hurried_for: str | None = None
 
-    def type_early(self, event: events.Key) -> None:
-        """A key that was pressed before the line had the focus; those behind it may have reached the line already."""
-        if event.key == "enter":
-            self._hurry()
-        elif event.is_printable and event.character is not None:
-            at, self._early = len(self._early), self._early + event.character
-            for line in self.query(CommandInput):
-                line.insert(event.character, at)
-
-    def on_mount(self) -> None:
-        """What was typed before the line was there."""
-        line = self.query_one(CommandInput)
-        if self._early and not line.value:
-            line.insert(self._early, 0)
-
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         # Textual would take the hit under the cursor, whatever it was asked for.
         if self._shown_for != event.value.strip():
             event.prevent_default()
             event.stop()
-            self._hurry()
+            self._hurry(event.value.strip())
 
-    def _hurry(self) -> None:
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        """Once, as ``Dialog`` does."""
+        return super().dismiss(result) if self.is_active else AwaitComplete()
+
+    def _hurry(self, wanted: str) -> None:
         """A screen that is named is opened at once; for everything else the hits are waited for."""
-        wanted = next((line.value.strip() for line in self.query(CommandInput)), self._early.strip())
         place = named(wanted)
         if place is None:
             self._hurried_for = wanted

@@ -2,13 +2,15 @@
 
 import pytest
 from textual import events
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.widgets import Button, Input
 
 from tests.tui.driving import driven
 from tests.tui.scripted import Scripted
 from tui.dialogs.fields import Field, PickField
 from tui.dialogs.form import Filled, Form, FormDialog
+from tui.in_order import InOrder
+from tui.screens.help import HelpScreen
 
 FIELDS = (
     Field("name", "Name"),
@@ -18,7 +20,7 @@ FIELDS = (
 )
 
 
-class Program(App[None]):
+class Program(InOrder[None]):
     """A form and what it ended with."""
 
     filled: Filled | None = None
@@ -33,19 +35,78 @@ class Program(App[None]):
         self.filled = filled
 
 
-@pytest.mark.parametrize("keys", [("w", "enter", "o", "enter", "6", "0", "enter", "8", "0", "enter")])
-async def test_a_burst_of_keys_fills_in_each_field_and_goes_on(keys: tuple[str, ...]) -> None:
+CHARACTERS = {
+    "enter": "\r",
+    "tab": "\t",
+    "backspace": "\x7f",
+    "ctrl+u": "\x15",
+    "ctrl+s": "\x13",
+    "left": None,
+}
+
+
+async def filled_by(*keys: str) -> dict[str, str]:
+    """The form's values once these keys have come in one packet."""
     app = Program()
     async with app.run_test() as pilot:
         await pilot.pause()
         for key in keys:
-            app.post_message(events.Key(key, "\r" if key == "enter" else key))
+            app.post_message(events.Key(key, CHARACTERS.get(key, key)))
         for _ in range(100):
             await pilot.pause(0.02)
             if app.filled is not None:
                 break
     assert app.filled is not None
-    assert app.filled.values == {"name": "w", "kind": "b", "base": "60", "overage": "80"}
+    return dict(app.filled.values)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("w", "enter", "o", "enter", "6", "0", "enter", "8", "0", "enter"),
+        ("w", "tab", "o", "tab", "6", "0", "tab", "8", "0", "ctrl+s"),
+        # A wrong digit is taken back, a line begun anew, a digit put in before another.
+        (
+            "x",
+            "backspace",
+            "w",
+            "enter",
+            "o",
+            "enter",
+            "7",
+            "backspace",
+            "6",
+            "0",
+            "enter",
+            "8",
+            "0",
+            "enter",
+        ),
+        ("w", "enter", "o", "enter", "9", "9", "ctrl+u", "6", "0", "enter", "0", "left", "8", "ctrl+s"),
+    ],
+)
+async def test_a_burst_of_keys_fills_in_each_field_and_goes_on(keys: tuple[str, ...]) -> None:
+    assert await filled_by(*keys) == {"name": "w", "kind": "b", "base": "60", "overage": "80"}
+
+
+async def test_pasted_text_keeps_its_place_among_the_keys() -> None:
+    app = Program()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        for event in (
+            events.Key("x", "x"),
+            events.Key("ctrl+u", "\x15"),
+            events.Paste("pasted"),
+            events.Key("backspace", "\x7f"),
+            events.Key("ctrl+s", "\x13"),
+        ):
+            app.post_message(event)
+        for _ in range(100):
+            await pilot.pause(0.02)
+            if app.filled is not None:
+                break
+    assert app.filled is not None
+    assert app.filled.values["name"] == "paste"
 
 
 async def test_enter_on_a_button_presses_it() -> None:
@@ -81,3 +142,31 @@ async def test_a_field_whose_form_goes_part_after_part_is_left_in_peace(aggregat
         field.on_descendant_blur()
         await driver.press("escape")
         await driver.see("Assets  60")
+
+
+async def test_a_dialog_ends_once(aggregator: Scripted) -> None:
+    async with driven(aggregator) as driver:
+        await driver.press("3")
+        await driver.see("Assets  60")
+        await driver.press("question_mark")
+        await driver.see("On this screen")
+        shown = driver.app.screen
+        assert isinstance(shown, HelpScreen)
+        _ = shown.dismiss()
+        _ = shown.dismiss()
+        await driver.see("Assets  60")
+        assert len(driver.app.screen_stack) == 1
+        await driver.press("e")
+        await driver.see("Export assets")
+        _ = shown.dismiss()
+        await driver.press("escape")
+        await driver.see("Assets  60")
+
+
+async def test_a_widget_that_is_gone_holds_no_key_up(aggregator: Scripted) -> None:
+    async with driven(aggregator) as driver:
+        await driver.press("3")
+        await driver.see("Assets  60")
+        for key in ("question_mark", "escape", "e", "escape", "2"):
+            driver.app.post_message(events.Key(key, None))
+        await driver.see("Clients  ")

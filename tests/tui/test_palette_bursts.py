@@ -35,6 +35,19 @@ async def test_words_and_enter_in_one_burst_lead_where_they_say(
         await driver.see(seen)
 
 
+async def test_enter_twice_chooses_once_and_opens_what_is_there(aggregator: Scripted) -> None:
+    async with driven(aggregator) as driver:
+        await driver.press("3")
+        await driver.see("Assets  60")
+        burst(driver, ":audit\r:dashboard\r\r")
+        await driver.see("Revenue by month")
+        palette = JumpPalette()
+        await driver.app.push_screen(palette)
+        _ = palette.dismiss()
+        _ = palette.dismiss()
+        await driver.see("Revenue by month")
+
+
 async def test_enter_before_the_hits_does_not_take_what_was_on_view(aggregator: Scripted) -> None:
     async with driven(aggregator) as driver:
         await driver.press("3")
@@ -46,3 +59,17 @@ async def test_enter_before_the_hits_does_not_take_what_was_on_view(aggregator: 
         assert isinstance(driver.app.screen, JumpPalette)
         await driver.press("escape")
         await driver.see("Assets  60")
+
+
+@pytest.mark.parametrize("words", ["unit-types", "unit types", "over-under"])
+async def test_screens_are_found_by_their_names_in_commands_too(aggregator: Scripted, words: str) -> None:
+    async with driven(aggregator) as driver:
+        await driver.until(lambda: driver.app.desk.identity, "who we are")
+        await driver.press("colon")
+        await driver.see("Dashboard", "how things stand")
+        burst(driver, words)
+        palette = driver.app.screen
+        assert isinstance(palette, JumpPalette)
+        await driver.until(lambda: palette._complete_for == palette._shown_for == words, "the hits")
+        await driver.press("enter")
+        await driver.until(lambda: driver.app.current_mode == words.replace(" ", "-"), "the screen")

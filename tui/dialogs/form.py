@@ -6,15 +6,14 @@ from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on, work
-from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from tui.dialogs.act import Act, ActDialog
 from tui.dialogs.fields import Field, FieldInput, Hint, Next, PickField, make_field
+from tui.dialogs.modal import Dialog
 from tui.failures import CallFailed
 from tui.format import clean
 
@@ -52,14 +51,12 @@ class Filled:
     reply: Any = None
 
 
-class FormDialog(ModalScreen[Filled | None]):
+class FormDialog(Dialog[Filled | None]):
     """Ends with ``Filled``; None: cancelled."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Cancel", key_display="esc"),
         Binding("ctrl+s", "submit", "Go on"),
-        # By priority: of keys that come in one burst those behind it already belong to the next field.
-        Binding("enter", "next_field", "Next field", show=False, priority=True),
     ]
 
     def __init__(self, form: Form) -> None:
@@ -115,14 +112,6 @@ class FormDialog(ModalScreen[Filled | None]):
             inputs[here + 1].take_focus()
         else:
             self.action_submit()
-
-    def action_next_field(self) -> None:
-        """At once, without waiting for the field; what looks for something and what comes last do it themselves."""
-        inputs = self._inputs()
-        here = next((i for i, one in enumerate(inputs) if one.has_focus_within), len(inputs))
-        if here + 1 >= len(inputs) or isinstance(inputs[here], PickField):
-            raise SkipAction
-        self.set_focus(next(one for one in inputs[here + 1].query("*") if one.focusable))
 
     def _complain(self, name: str, words: str) -> None:
         wanted = next((one for one in self._inputs() if one.field.name == name), None)

@@ -1,0 +1,67 @@
+"""What is on its way to a screen when the person leaves it must not end the program."""
+
+import pytest
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widgets import Static
+
+from tests.tui.driving import driven
+from tests.tui.scripted import Scripted
+
+
+class Left(Screen[None]):
+    """The last that it is told finds none of its parts on view."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = False
+
+    def compose(self) -> ComposeResult:
+        yield Static("as it was")
+
+    def on_screen_suspend(self) -> None:
+        self.told = True
+        self.draw()
+
+    def draw(self) -> None:
+        next(part for part in self.query(Static) if part.display).update("late")
+
+
+class LeftAtWork(Left):
+    """It draws in a worker."""
+
+    def on_screen_suspend(self) -> None:
+        self.told = True
+        _ = self.run_worker(self.work())
+
+    async def work(self) -> None:
+        self.draw()
+
+
+class Faulty(Left):
+    """It fails while it is on view."""
+
+    def on_screen_resume(self) -> None:
+        raise ArithmeticError
+
+
+@pytest.mark.parametrize("made", [Left, LeftAtWork])
+async def test_what_comes_too_late_is_let_go(aggregator: Scripted, made: type[Left]) -> None:
+    async with driven(aggregator) as driver:
+        screen = made()
+        await driver.app.push_screen(screen)
+        await driver.app.pop_screen()
+        assert screen.told
+        await driver.press("3")
+        await driver.see("Assets  60")
+
+
+async def test_what_a_screen_on_view_fails_at_ends_the_program(aggregator: Scripted) -> None:
+    async def shown() -> None:
+        async with driven(aggregator) as driver:
+            await driver.app.push_screen(Faulty())
+            await driver.press("3")
+            await driver.see("Assets  60")
+
+    with pytest.raises(ArithmeticError):
+        await shown()
