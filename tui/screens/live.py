@@ -61,6 +61,7 @@ class LiveScreen(Screen[None]):
         self._asked_at: datetime | None = None
         self._missed = False
         self._held = True
+        self._on_view = False
 
     def frame(self) -> tuple[NavBar, StatusBar, KeyLine]:
         """The lines that every screen has: main screens, connection, keys."""
@@ -106,10 +107,11 @@ class LiveScreen(Screen[None]):
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         """What was off view may be old."""
-        if self._held and self._asked_at is not None:
+        if self._on_view:
             # Textual says it twice of a new screen.
             event.prevent_default()
             return
+        self._on_view = True
         # Nothing but the size of the window may have become another meanwhile, and that is told for itself.
         event.refresh_styles = False
         self.show_link()
@@ -117,6 +119,10 @@ class LiveScreen(Screen[None]):
             self._missed = True
         else:
             self.action_refetch()
+
+    def on_screen_suspend(self) -> None:
+        """Another is above it, or in its place."""
+        self._on_view = False
 
     def ask(self) -> None:
         """Asks the aggregator for what is shown, in a worker."""
