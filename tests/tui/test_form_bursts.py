@@ -7,6 +7,7 @@ from textual.widgets import Button, Input
 
 from tests.tui.driving import driven
 from tests.tui.scripted import Scripted
+from tui.dialogs.act import Act, ActDialog, Trial
 from tui.dialogs.fields import Field, PickField
 from tui.dialogs.form import Filled, Form, FormDialog
 from tui.in_order import InOrder
@@ -170,3 +171,24 @@ async def test_a_widget_that_is_gone_holds_no_key_up(aggregator: Scripted) -> No
         for key in ("question_mark", "escape", "e", "escape", "2"):
             driver.app.post_message(events.Key(key, None))
         await driver.see("Clients  ")
+
+
+async def test_what_is_typed_before_the_question_is_on_view_confirms_nothing(aggregator: Scripted) -> None:
+    done: list[Trial] = []
+
+    async def call(trial: Trial) -> str:
+        done.append(trial)
+        return "it"
+
+    act = Act(title="Revoke it", call=call, dry=False, warns="It cannot be used any more.")
+    async with driven(aggregator) as driver:
+        await driver.press("3")
+        await driver.see("Assets  60")
+        _ = driver.app.push_screen(ActDialog(act))
+        driver.app.post_message(events.Key("y", "y"))
+        await driver.see("It cannot be used any more.", "Do it  y")
+        await driver.pilot.pause(0.1)
+        assert done == []
+        await driver.press("y")
+        await driver.see("Assets  60")
+    assert done == [Trial()]

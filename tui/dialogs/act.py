@@ -138,6 +138,10 @@ class ActDialog(Dialog[Any]):
 
     def _offer(self, lines: Sequence[str]) -> None:
         self._say(lines)
+        # What was typed before this is on view does not confirm it.
+        self.call_after_refresh(self._let_do)
+
+    def _let_do(self) -> None:
         self._ready = True
         if self._word:
             ask = self.query_one("#dialog-ask", Static)
