@@ -126,7 +126,7 @@ class UllageApp(InOrder[None]):
 
     def _handle_exception(self, error: Exception) -> None:
         # Textual still gives a screen that is taken away what was on its way to it, when its parts are gone already.
-        part = active_worker.get().node if isinstance(error, WorkerFailed) else active_message_pump.get()
+        part = active_worker.get().node if isinstance(error, WorkerFailed) else active_message_pump.get(None)
         if not (isinstance(part, DOMNode) and part._pruning):
             super()._handle_exception(error)
 

@@ -6,8 +6,6 @@ from typing import Any
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
-from tui.thrift import Thrift
-
 
 class OwnDriver(LinuxDriver):
     """A program that goes on after it was stopped draws everything anew.
@@ -54,6 +52,9 @@ class SlowDriver(OwnDriver):
         mouse: bool = True,
         size: tuple[int, int] | None = None,
     ) -> None:
+        # Over a fast link nobody waits for it at the start.
+        from tui.thrift import Thrift
+
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         self._thrift = Thrift()
 

@@ -165,8 +165,6 @@ class JumpPalette(CommandPalette):
         place = named(wanted)
         if place is None:
             self._hurried_for = wanted
-            if self._shown_for == wanted:
-                self._take_hurried()
             return
         self._cancel_gather_commands()
         self.app.post_message(GoTo(place.name))

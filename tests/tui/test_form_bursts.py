@@ -1,8 +1,13 @@
 """Over a slow link keys arrive many at once: each belongs to the field that it was typed for."""
 
+import asyncio
+from typing import ClassVar
+
 import pytest
 from textual import events
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
 from textual.widgets import Button, Input
 
 from tests.tui.driving import driven
@@ -46,13 +51,17 @@ CHARACTERS = {
 }
 
 
-async def filled_by(*keys: str) -> dict[str, str]:
-    """The form's values once these keys have come in one packet."""
+def key(name: str) -> events.Key:
+    return events.Key(name, CHARACTERS.get(name, name))
+
+
+async def filled_by(*typed: events.Event) -> dict[str, str]:
+    """The form's values once all of this has come in one packet."""
     app = Program()
     async with app.run_test() as pilot:
         await pilot.pause()
-        for key in keys:
-            app.post_message(events.Key(key, CHARACTERS.get(key, key)))
+        for event in typed:
+            app.post_message(event)
         for _ in range(100):
             await pilot.pause(0.02)
             if app.filled is not None:
@@ -87,27 +96,52 @@ async def filled_by(*keys: str) -> dict[str, str]:
     ],
 )
 async def test_a_burst_of_keys_fills_in_each_field_and_goes_on(keys: tuple[str, ...]) -> None:
-    assert await filled_by(*keys) == {"name": "w", "kind": "b", "base": "60", "overage": "80"}
+    assert await filled_by(*map(key, keys)) == {"name": "w", "kind": "b", "base": "60", "overage": "80"}
 
 
 async def test_pasted_text_keeps_its_place_among_the_keys() -> None:
-    app = Program()
+    values = await filled_by(key("x"), key("ctrl+u"), events.Paste("pasted"), key("backspace"), key("ctrl+s"))
+    assert values["name"] == "paste"
+
+
+class Busy(Widget, can_focus=True):
+    """Not done with a key before it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = asyncio.Event()
+
+    async def on_key(self, event: events.Key) -> None:
+        event.stop()
+        await self.let_go.wait()
+
+
+class Held(InOrder[None]):
+    """Its key ``x`` works whatever has the focus."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("x", "note", priority=True)]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted = asyncio.Event()
+
+    def compose(self) -> ComposeResult:
+        yield Busy()
+
+    def action_note(self) -> None:
+        self.noted.set()
+
+
+async def test_a_part_that_is_not_done_with_a_key_does_not_hold_up_the_next() -> None:
+    app = Held()
     async with app.run_test() as pilot:
         await pilot.pause()
-        for event in (
-            events.Key("x", "x"),
-            events.Key("ctrl+u", "\x15"),
-            events.Paste("pasted"),
-            events.Key("backspace", "\x7f"),
-            events.Key("ctrl+s", "\x13"),
-        ):
-            app.post_message(event)
-        for _ in range(100):
-            await pilot.pause(0.02)
-            if app.filled is not None:
-                break
-    assert app.filled is not None
-    assert app.filled.values["name"] == "paste"
+        app.post_message(key("w"))
+        app.post_message(key("x"))
+        try:
+            await asyncio.wait_for(app.noted.wait(), timeout=10)
+        finally:
+            app.query_one(Busy).let_go.set()
 
 
 async def test_enter_on_a_button_presses_it() -> None:
@@ -164,13 +198,13 @@ async def test_a_dialog_ends_once(aggregator: Scripted) -> None:
         await driver.see("Assets  60")
 
 
-async def test_a_widget_that_is_gone_holds_no_key_up(aggregator: Scripted) -> None:
+async def test_keys_for_dialogs_come_and_gone_lead_where_they_say(aggregator: Scripted) -> None:
     async with driven(aggregator) as driver:
         await driver.press("3")
         await driver.see("Assets  60")
-        for key in ("question_mark", "escape", "e", "escape", "2"):
-            driver.app.post_message(events.Key(key, None))
-        await driver.see("Clients  ")
+        for name in ("question_mark", "escape", "e", "escape", "2"):
+            driver.app.post_message(events.Key(name, None))
+        await driver.see("Clients  12")
 
 
 async def test_what_is_typed_before_the_question_is_on_view_confirms_nothing(aggregator: Scripted) -> None:

@@ -170,8 +170,6 @@ class LiveScreen(Screen[None]):
 
     def action_up(self) -> None:
         """To the screen this was opened from; from a main screen to the dashboard."""
-        if not self.is_active:
-            return
         if len(self.app.screen_stack) > 1:
             # Not awaited: this screen would wait for its own end.
             _ = self.dismiss()
@@ -205,9 +203,7 @@ class LiveScreen(Screen[None]):
         return not self.refusal(action)
 
     def on_key(self, event: events.Key) -> None:
-        """A key that nothing took because it may not be used here says why; not one that is for what opens above."""
-        if not self.is_current:
-            return
+        """A key that nothing took because it may not be used here says why."""
         for binding in self._bindings.key_to_bindings.get(event.key, []):
             refusal = self.refusal(binding.action)
             if refusal:
