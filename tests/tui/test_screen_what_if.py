@@ -1,5 +1,6 @@
 """What other terms would have cost: asked anew at each figure, and taken as new terms."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from tests.tui.filling import field, fill, form_open
 from tests.tui.scripted import Scripted
 from tui.failures import CallFailed
 from tui.screens.live import LiveScreen
-from tui.screens.what_if import FigureField, open_what_if
+from tui.screens.what_if import TYPING_SECONDS, FigureField, open_what_if
 from tui.screens.what_if_figures import changed_terms, read_figures
 from ullage.v1 import agreements_pb2, analysis_pb2, types_pb2
 
@@ -145,6 +146,20 @@ async def test_all_buckets_are_asked_for_and_money_of_two_currencies_stays_apart
         await open_what_if(driver.app.screen, commit="60")
         await driver.see("What-if › all buckets", "EUR before", "CHF after")
     assert aggregator.asked(Asked) == [Asked(terms=agreements_pb2.Terms(commit="60"))]
+
+
+async def test_the_same_question_is_not_asked_twice_in_a_row(aggregator: Scripted) -> None:
+    async with driven(aggregator) as driver:
+        await driver.until(lambda: driver.app.desk.identity is not None, "who we are")
+        assert isinstance(driver.app.screen, LiveScreen)
+        await open_what_if(driver.app.screen, commit="60")
+        await driver.see("EUR before")
+        # Longer than it takes to ask for a figure that was typed.
+        await driver.pilot.pause(2 * TYPING_SECONDS)
+        await driver.press("1", "backspace")
+        await driver.pilot.pause(2 * TYPING_SECONDS)
+    # On a slow machine 601 was a figure for long enough to be asked.
+    assert not [one for one, next_one in pairwise(aggregator.asked(Asked)) if one == next_one]
 
 
 async def test_its_figures_are_taken_as_new_terms_of_the_bucket(aggregator: Scripted) -> None:

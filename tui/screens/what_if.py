@@ -172,6 +172,8 @@ class WhatIfScreen(ListScreen):
         self._main = main
         self._first = dict(figures or {})
         self._typing: Timer | None = None
+        # The figures of the last question; those that it is opened with are asked when it comes on view.
+        self._asked: dict[str, str] = {}
         # Of the bucket's client, and of the bucket; empty: not asked yet.
         self._zone = self._symbol = ""
         # What belongs in the field that has the focus.
@@ -219,6 +221,7 @@ class WhatIfScreen(ListScreen):
         super().on_mount()
         self.query_one(BeforeAfterBars).display = False
         self.query(FigureField).last().query_one(Input).placeholder = str(self._usual())
+        self._asked = self.figures
         self.query(FieldInput).first().take_focus()
 
     @property
@@ -229,8 +232,9 @@ class WhatIfScreen(ListScreen):
     async def _fetch(self, page: Page, search: str) -> tuple[Sequence[Line], types_pb2.PageInfo]:
         bars = self.query_one(BeforeAfterBars)
         await self._know_bucket()
+        self._asked = figures = self.figures
         try:
-            terms, percents, readings = read_figures(self.figures)
+            terms, percents, readings = read_figures(figures)
         except CallFailed as error:
             bars.show_sums([])
             self._empty(NOT_READ)
@@ -291,7 +295,9 @@ class WhatIfScreen(ListScreen):
         event.stop()
         if self._typing is not None:
             self._typing.stop()
-        self._typing = self.set_timer(TYPING_SECONDS, self.table.restart)
+        # A field says so too when it gets the figure that it is opened with, and what was taken back is no question.
+        if self.figures != self._asked:
+            self._typing = self.set_timer(TYPING_SECONDS, self.table.restart)
 
     @on(Next)
     def _next(self, message: Next) -> None:
