@@ -32,28 +32,29 @@ from tui.screens.agent_lists import (
     agent_told,
     quarantined_told,
 )
+from tui.screens.cycling import CyclingScreen
 from tui.screens.dashboard import health_lines
-from tui.screens.listing import ListScreen, local_page
+from tui.screens.listing import local_page
 from tui.theme import BAD, FAINT
 from tui.widgets.list_table import Export, Listing, ListTable
 from ullage.v1 import admin_pb2, agents_pb2, insight_pb2, types_pb2
 
-VIEWS = ("agents", "jobs", "quarantine", "tokens")
-TITLES = {"agents": "Agents", "jobs": "Jobs", "quarantine": "Quarantine", "tokens": "Enrolment tokens"}
+AGENTS, JOBS, QUARANTINE, TOKENS = range(4)
+TITLES = ("Agents", "Jobs", "Quarantine", "Enrolment tokens")
 # What a key is for, and the lists in which it has something to act on.
 ONLY_IN = {
-    "change_state": ("Retiring and holding", ("agents",)),
-    "revoke": ("Revoking", ("agents", "tokens")),
-    "run_now": ("Running", ("jobs",)),
-    "release": ("Taking in", ("quarantine",)),
-    "discard": ("Discarding", ("quarantine",)),
+    "change_state": ("Retiring and holding", (AGENTS,)),
+    "revoke": ("Revoking", (AGENTS, TOKENS)),
+    "run_now": ("Running", (JOBS,)),
+    "release": ("Taking in", (QUARANTINE,)),
+    "discard": ("Discarding", (QUARANTINE,)),
 }
 POLL_SECONDS = 1.0
 SINGLE_MAX = 100
 
 
-class AgentsScreen(ListScreen):
-    """Health above one of four lists; ``v`` goes from one to the next."""
+class AgentsScreen(CyclingScreen):
+    """Health above one of four lists."""
 
     NOUNS = frozenset({"agent", "job", "reading"})
     MAIN = "agents"
@@ -66,6 +67,7 @@ class AgentsScreen(ListScreen):
         "discard": "Admin/DiscardQuarantine",
     }
     BINDINGS: ClassVar[list[BindingType]] = [
+        # First in the line of keys: what the others act on is on four lists.
         Binding("v", "view", "View"),
         Binding("n", "enrol", "Enrol"),
         Binding("x", "change_state", "Retire/hold"),
@@ -81,24 +83,25 @@ class AgentsScreen(ListScreen):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self._view = VIEWS[0]
         self._before: insight_pb2.Health | None = None
         self._health: insight_pb2.Health | None = None
         self._started_jobs: set[str] = set()
 
-    def content(self) -> ComposeResult:
-        """Three lines of health, and the four lists, of which one is shown."""
+    def above(self) -> ComposeResult:
+        """Three lines of health."""
         yield Static("… loading", id="system", markup=False)
-        for name, listing in self._listings().items():
-            table = ListTable(listing, heading=TITLES[name], clock=self.desk.clock)
-            table.id = name
-            table.display = name == self._view
-            yield table
 
-    def _listings(self) -> dict[str, Listing[Any]]:
+    def make_lists(self) -> Sequence[ListTable[Any]]:
+        """In the order of ``TITLES``."""
+        return [
+            ListTable(listing, heading=title, clock=self.desk.clock)
+            for listing, title in zip(self._listings(), TITLES, strict=True)
+        ]
+
+    def _listings(self) -> Sequence[Listing[Any]]:
         now = self.desk.clock
-        return {
-            "agents": Listing(
+        return (
+            Listing(
                 noun="agents",
                 columns=AGENT_COLUMNS,
                 fetch=self._agents,
@@ -109,7 +112,7 @@ class AgentsScreen(ListScreen):
                 markable=True,
                 export=Export("agents", AGENT_FIELDS, agent_row),
             ),
-            "jobs": Listing(
+            Listing(
                 noun="jobs",
                 columns=JOB_COLUMNS,
                 fetch=self._jobs,
@@ -121,7 +124,7 @@ class AgentsScreen(ListScreen):
                 restricted=self._other_views,
                 export=Export("jobs", JOB_FIELDS, job_row),
             ),
-            "quarantine": Listing(
+            Listing(
                 noun="quarantined readings",
                 columns=GROUP_COLUMNS,
                 fetch=self._groups,
@@ -132,7 +135,7 @@ class AgentsScreen(ListScreen):
                 markable=True,
                 export=Export("quarantine", QUARANTINE_COLUMNS, quarantine_row),
             ),
-            "tokens": Listing(
+            Listing(
                 noun="enrolment tokens",
                 columns=TOKEN_COLUMNS,
                 fetch=self._tokens,
@@ -142,26 +145,16 @@ class AgentsScreen(ListScreen):
                 restricted=self._other_views,
                 export=Export("tokens", TOKEN_FIELDS, token_row),
             ),
-        }
+        )
 
     def _other_views(self) -> str:
-        return f"v: {TITLES[self._next_view()].lower()}"
+        return f"v: {TITLES[self.next_view()].lower()}"
 
-    def _next_view(self) -> str:
-        names = [
-            name for name in VIEWS if name != "tokens" or not self.desk.refusal("Admin/ListEnrolmentTokens")
-        ]
-        return names[(names.index(self._view) + 1) % len(names)]
-
-    def action_view(self) -> None:
-        """The next list."""
-        self.table.table.clear_marks()
-        self._view = self._next_view()
-        for name in VIEWS:
-            self.query_one(f"#{name}").display = name == self._view
-        self.refresh_bindings()
-        self.table.refetch()
-        self.table.focus_rows()
+    def next_view(self) -> int:
+        """Tokens only for who may list them."""
+        view = super().next_view()
+        hidden = view == TOKENS and self.desk.refusal("Admin/ListEnrolmentTokens")
+        return AGENTS if hidden else view
 
     # What is shown.
 
@@ -235,7 +228,7 @@ class AgentsScreen(ListScreen):
     def refusal(self, action: str) -> str:
         """Keys are offered where there is something to act on."""
         what, views = ONLY_IN.get(action, ("", ()))
-        if views and self._view not in views:
+        if views and self.view not in views:
             return f"{what} is for the list of {TITLES[views[0]].lower()}; v goes there."
         return super().refusal(action)
 
@@ -296,7 +289,7 @@ class AgentsScreen(ListScreen):
 
     def action_revoke(self) -> None:
         """An agent's certificate, or an open token, for good."""
-        if self._view == "tokens":
+        if self.view == TOKENS:
             tokens: list[agents_pb2.EnrolmentToken] = self.chosen()
             if tokens and tokens[0].state != "open":
                 self.say(f"That token is {clean(tokens[0].state)} already.")
@@ -336,7 +329,7 @@ class AgentsScreen(ListScreen):
         running = asyncio.ensure_future(call)
         try:
             while not (await asyncio.wait({running}, timeout=POLL_SECONDS))[0]:
-                if self._view == "jobs" and self.is_current:
+                if self.view == JOBS and self.is_current:
                     self.table.refetch()
             run = await running
             self.say(

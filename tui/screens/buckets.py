@@ -12,12 +12,13 @@ from tui.cli.rows import BUCKET_COLUMNS, bucket_row
 from tui.client import AssetQuery, Page
 from tui.desk import Desk
 from tui.dialogs.choose import Choice, ChooseDialog
-from tui.dialogs.fields import HITS_SHOWN, Field, Found
+from tui.dialogs.fields import Field
 from tui.dialogs.form import Form, Values
 from tui.failures import CallFailed
 from tui.format import clean, decimal, text
 from tui.messages import OpenBucket
 from tui.screens import cells
+from tui.screens.asset_search import Clients
 from tui.screens.bucket_acts import BucketActs
 from tui.screens.bucket_forms import source_types, unit_types
 from tui.theme import BAD, FAINT
@@ -105,6 +106,7 @@ class BucketsScreen(BucketActs):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self._wanted = Wanted()
+        self._clients = Clients(desk)
 
     def make_list(self) -> ListTable[Any]:
         """What the restrictions let through."""
@@ -197,17 +199,14 @@ class BucketsScreen(BucketActs):
             self._restrict(replace(held, client_id=0, client_name=""))
             return
 
-        async def clients(wanted: str) -> Sequence[Found]:
-            reply = await self.desk.aggregator.clients(Page(size=HITS_SHOWN), search=wanted)
-            return [(f"{one.id} {one.name}", one.name) for one in reply.clients]
-
-        field = Field("client", "Client", hint="A part of the name.", search=clients, required=True)
+        field = Field("client", "Client", hint="A part of the name.", search=self._clients, required=True)
         self.fill(Form("Buckets of one client", [field]))
 
     def filled(self, form: Form, values: Values) -> None:
         """The client was chosen."""
-        number, _, name = values["client"].partition(" ")
-        self._restrict(replace(self._wanted, client_id=int(number), client_name=clean(name, 40)))
+        number = values["client"]
+        name = clean(self._clients.names[number], 40)
+        self._restrict(replace(self._wanted, client_id=int(number), client_name=name))
 
     async def _of_type(self, name: str) -> None:
         of_source = name == "source_type"

@@ -31,14 +31,18 @@ class CyclingScreen(ListScreen):
         """Which list is on view, from 0."""
         return next((place for place, one in enumerate(self.query(ListTable)) if one.display), 0)
 
+    def next_view(self) -> int:
+        """Which list ``v`` goes to."""
+        return (self.view + 1) % len(self.query(ListTable))
+
     def action_view(self) -> None:
         """The next list; marks are of the list that they were made in and go with it."""
         tables = list(self.query(ListTable))
-        here = self.view
-        tables[here].table.clear_marks()
+        shown = self.next_view()
+        tables[self.view].table.clear_marks()
         self.set_focus(None)
         for place, table in enumerate(tables):
-            table.display = place == (here + 1) % len(tables)
+            table.display = place == shown
         self.table.focus_rows()
         self.view_changed()
         self.refresh_bindings()
