@@ -23,11 +23,14 @@ from aggregator.actions.update_bucket import update_bucket
 from aggregator.bench.ingest import exponent
 from aggregator.bench.machine import machine, versions
 from aggregator.bench.site import site
+from aggregator.domain.insight import months_back
 from aggregator.domain.match import Condition, Filter, Operator
+from aggregator.domain.what_if import READINGS_DEFAULT
 from aggregator.errors import Conflict
 from aggregator.jobs import Jobs
 from aggregator.rpc.insight import read_dashboard
-from aggregator.store import assets, buckets, clients, insight, periods, readings
+from aggregator.store import analysis, assets, buckets, clients, insight, periods, readings
+from aggregator.store.analysis import Wanted
 from aggregator.store.assets import AssetFilter
 from aggregator.store.buckets import BucketFilter
 from aggregator.store.clients import ClientFilter
@@ -35,6 +38,7 @@ from aggregator.store.database import Database, execute, fetch_one
 from aggregator.store.paging import Paging, Position
 from aggregator.store.periods import PeriodFilter
 from aggregator.store.readings import ProjectionFilter, ReadingFilter
+from aggregator.store.repricing import right_size_buckets
 from aggregator.store.snapshot import Snapshot, snapshot
 from aggregator.store.unbound import price_stale
 
@@ -42,6 +46,7 @@ _Q = sql.queries("bench")
 ROWS = 50
 SERIES_PRICED = 10_000
 MONTHS = 24
+MONTHS_COMPARED = 12
 _ASSETS_OF_A_CLIENT = 100
 Call = Callable[[], Awaitable[object]]
 
@@ -124,7 +129,12 @@ async def _run(dsn: str, size: Size, scale: int) -> dict[str, Any]:
         assert counts is not None and some is not None  # noqa: S101 PT018 - selects without from have a row
         filled = time.perf_counter() - began
         times: dict[str, float] = {}
-        for name, call in {**_reads(db, some), **_bills(db), **_acts(_World(db, some, now))}.items():
+        for name, call in {
+            **_reads(db, some),
+            **_bills(db),
+            **_comparisons(db),
+            **_acts(_World(db, some, now)),
+        }.items():
             repeats = 1 if name == "rebind everything" else size.repeats
             times[name] = await _p95(call, repeats)
     finally:
@@ -243,6 +253,30 @@ def _bills(db: Database) -> dict[str, Call]:
         ),
         "projections, over": look(
             lambda seen: readings.list_projections(seen, worst, ProjectionFilter(over=True))
+        ),
+    }
+
+
+def _comparisons(db: Database) -> dict[str, Call]:
+    """What over/under, right-size and the dashboard compare; a client's in the way its own page asks."""
+    look = partial(_look, db)
+    newest = datetime.now(UTC).date().replace(day=1)
+    first, everything, one = months_back(newest, MONTHS_COMPARED), Wanted(), Wanted(client_id=1)
+    return {
+        "over/under by client": look(lambda seen: analysis.over_under_clients(seen, newest, everything)),
+        "over/under by unit type": look(lambda seen: analysis.over_under_units(seen, newest, everything)),
+        "over/under by bucket": look(lambda seen: analysis.over_under_buckets(seen, newest, everything)),
+        "over/under by bucket, of a client": look(
+            lambda seen: analysis.over_under_buckets(seen, newest, one)
+        ),
+        "trend of 12 months": look(lambda seen: analysis.trend(seen, first, everything)),
+        "revenue of 12 months": look(lambda seen: analysis.revenue(seen, first, months_back(newest, -1))),
+        "clients' status last period": look(analysis.status_last_period),
+        "leakage": look(lambda seen: analysis.leakage(seen, None)),
+        "right-size": look(
+            lambda seen: right_size_buckets(
+                seen, client_id=None, unit_type="", readings=READINGS_DEFAULT, limit=ROWS
+            )
         ),
     }
 
