@@ -12,44 +12,44 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
 AT_ONCE = 3
-# In the order in which they begin, so that both ends come at about the same time. What is in none is the last part.
-PARTS: tuple[tuple[str, ...], ...] = (
-    ("integration",),
-    ("faults",),
-    ("tui",),
-    ("system",),
-    ("simulation",),
+# Patterns of files, in the order in which they begin, so that all ends come at about the same time.
+PARTS = (
+    "integration/**/test_*.py",
+    "faults/**/test_*.py",
+    "tui/test_[!s]*.py",
+    "tui/**/test_*.py",
+    "system/**/test_*.py",
+    "simulation/**/test_*.py",
+    "**/test_*.py",
 )
 
 
-def parts() -> list[list[Path]]:
-    """The folders of each part; together all that there are."""
-    named = {name for part in PARTS for name in part}
-    rest = [
-        folder
-        for folder in sorted(TESTS.iterdir())
-        if folder.is_dir() and folder.name not in named and any(folder.rglob("test_*.py"))
-    ]
-    return [*([TESTS / name for name in part] for part in PARTS), rest]
+def parts() -> dict[str, list[Path]]:
+    """The files of each part: what fits its pattern and is not in a part before it; together all that there are."""
+    left = set(TESTS.glob(PARTS[-1]))
+    found = {}
+    for pattern in PARTS:
+        found[pattern] = sorted(left.intersection(TESTS.glob(pattern)))
+        left.difference_update(found[pattern])
+    return found
 
 
-def run(folders: list[Path]) -> tuple[int, str]:
+def run(name: str, files: list[Path]) -> tuple[int, str]:
     """The exit code of pytest, and what it said."""
     started = time.monotonic()
     with tempfile.TemporaryFile() as said:
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *map(str, folders)]
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *map(str, files)]
         code = subprocess.run(command, stdout=said, stderr=subprocess.STDOUT, check=False).returncode
         said.seek(0)
         words = said.read().decode("utf-8", "replace")
-    names = ", ".join(folder.name for folder in folders)
-    return code, f"{words}\n=== {names}: exit code {code} after {time.monotonic() - started:.0f} s\n"
+    return code, f"{words}\n=== {name}: exit code {code} after {time.monotonic() - started:.0f} s\n"
 
 
 def main() -> int:
     """The exit code: 0 when every test passed."""
     worst = 0
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for ended in as_completed([pool.submit(run, folders) for folders in parts()]):
+        for ended in as_completed([pool.submit(run, name, files) for name, files in parts().items()]):
             code, words = ended.result()
             worst = worst or code
             sys.stdout.write(words)

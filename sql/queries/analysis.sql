@@ -58,16 +58,12 @@ order by unit_types, counted, currency
 -- name: over_under_buckets
 -- One row a bucket and currency, in turn the one with most overage and buffer of each currency. `total` is how many there are,
 -- `all_overage` and `all_buffer` what all of the currency come to.
-select client_id, client_name, bucket_id, bucket_name, currency, unit_types, symbols, counted, delta, unused, commits, status,
-       cost, committed, overage, buffer, provisional, long_period, count(*) over () as total,
-       sum(overage) over (partition by currency) as all_overage, sum(buffer) over (partition by currency) as all_buffer
-from (
-    select c.id as client_id, c.name as client_name, b.id as bucket_id, b.name as bucket_name, f.currency,
-           array[u.name] as unit_types, array[u.symbol] as symbols, array[f.counted] as counted,
-           array[f.quantity - f.commit] as delta, array[f.buffer_units] as unused, array[f.commit] as commits,
-           over_under(f.committed_periods, f.over_periods, f.under_periods) as status,
-           f.cost, f.committed, f.overage, f.buffer, f.provisional, f.long_period,
-           row_number() over (partition by f.currency order by f.overage + f.buffer desc, b.id) as place
+with periods as materialized (
+    select distinct client_id, period_start, period_end
+    from billed_period
+    where month = %(month)s and (%(client_id)s::bigint is null or client_id = %(client_id)s)
+), found as (
+    select f.*, over_under(f.committed_periods, f.over_periods, f.under_periods) as status
     from (
         select r.bucket_id, r.currency, counted_in(r.aggregation, n.kind) as counted, sum(r.cost) as cost,
                coalesce(sum(r.used + r.buffer) filter (where r.commit > 0), 0) as committed,
@@ -81,24 +77,33 @@ from (
                count(*) filter (where r.commit > 0 and (r.buffer > 0 or r.quantity < r.commit)) as under_periods,
                bool_or(r.finalised_at is null) as provisional,
                bool_or(r.period_end - r.period_start > interval '32 days') as long_period
-        from (
-            select distinct client_id, period_start
-            from billed_period
-            where month = %(month)s and (%(client_id)s::bigint is null or client_id = %(client_id)s)
-        ) p
-        join bucket k on k.client_id = p.client_id
+        from billing_reading r
+        join bucket k on k.id = r.bucket_id
             and (%(unit_type)s::text = '' or k.unit_type_id = (select id from unit_type where name = %(unit_type)s))
         join unit_type n on n.id = k.unit_type_id
-        join billing_reading r on r.bucket_id = k.id and r.period_start = p.period_start
+        join periods p on p.client_id = k.client_id and p.period_start = r.period_start
+        -- Ends as an index has them: of all readings few are of the month.
+        where r.period_end between (select min(period_end) from periods) and (select max(period_end) from periods)
         group by r.bucket_id, r.currency, counted_in(r.aggregation, n.kind)
     ) f
-    join bucket b on b.id = f.bucket_id
-    join unit_type u on u.id = b.unit_type_id
-    join client c on c.id = b.client_id
-) rows
-where %(status)s::text = '' or status = %(status)s
-order by place, currency
-limit %(limit)s::integer
+), ranked as (
+    select *, row_number() over (partition by currency order by overage + buffer desc, bucket_id) as place,
+           count(*) over () as total, sum(overage) over (partition by currency) as all_overage,
+           sum(buffer) over (partition by currency) as all_buffer
+    from found
+    where %(status)s::text = '' or status = %(status)s
+    order by place, currency
+    limit %(limit)s::integer
+)
+select c.id as client_id, c.name as client_name, b.id as bucket_id, b.name as bucket_name, f.currency,
+       array[u.name] as unit_types, array[u.symbol] as symbols, array[f.counted] as counted,
+       array[f.quantity - f.commit] as delta, array[f.buffer_units] as unused, array[f.commit] as commits, f.status,
+       f.cost, f.committed, f.overage, f.buffer, f.provisional, f.long_period, f.total, f.all_overage, f.all_buffer
+from ranked f
+join bucket b on b.id = f.bucket_id
+join unit_type u on u.id = b.unit_type_id
+join client c on c.id = b.client_id
+order by f.place, f.currency
 
 -- name: trend
 -- Overage, buffer and cost of each month from `first` on.

@@ -109,14 +109,13 @@ select id, date_trunc('month', now())::date, id::numeric * 1000003 * 360, id::bi
 from series
 
 -- name: world_buckets
--- For each client as many buckets of each of five kinds; one kind has as many terms as another.
+-- For each client as many buckets, of fifteen kinds in turn.
 with kind as (
     insert into bucket (client_id, name, source_type_id, unit_type_id, priority)
-    select c.id, 'bucket ' || t || '/' || u || '/' || k, t, u, 0
+    select c.id, 'bucket ' || kind.source || '/' || kind.unit || '/' || 1 + k / 15, kind.source, kind.unit, 0
     from client as c
-    cross join unnest(array[1, 5, 6]::smallint[]) as t
-    cross join generate_series(1, 5) as u
-    cross join generate_series(1, (%(buckets)s::integer / %(clients)s::integer + 14) / 15) as k
+    cross join generate_series(0, %(buckets)s::integer / %(clients)s::integer - 1) as k
+    cross join lateral (select (array[1, 5, 6])[1 + k %% 15 / 5] as source, 1 + k %% 5 as unit) as kind
     returning id, unit_type_id
 )
 insert into bucket_terms (bucket_id, starts_on, commit, base_price, overage_price, aggregation)

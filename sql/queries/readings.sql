@@ -17,6 +17,13 @@ with matching as not materialized (
     where (%(client_id)s::bigint is null or b.client_id = %(client_id)s)
       and (%(bucket_id)s::bigint is null or r.bucket_id = %(bucket_id)s)
       and (%(search)s::text is null or lower(b.name) like lower(%(search)s) or lower(c.name) like lower(%(search)s))
+      -- Of all months few buckets are found sooner than many readings are looked through; of one month they are few enough.
+      and (%(search)s is null or %(month)s::date is not null or r.bucket_id = any (array(
+               select f.id
+               from bucket f
+               join client o on o.id = f.client_id
+               where lower(f.name) like lower(%(search)s) or lower(o.name) like lower(%(search)s)
+           )))
       and (%(source_type)s::text is null or b.source_type_id = (select id from source_type where name = %(source_type)s))
       -- What is of a month ends in it by some clock, at most some hours off: for the index.
       and (%(month)s::date is null or r.period_end between %(month)s::date - 3 and (%(month)s::date + interval '1 month 3 days')
@@ -81,7 +88,8 @@ with matching as materialized (
     from projection p
     left join bucket b on b.id = p.bucket_id
     left join client c on c.id = b.client_id
-    left join billing_reading r on r.bucket_id = p.bucket_id and r.period_start = p.period_start
+    -- The end is that of the projection; with it an index finds the open ones.
+    left join billing_reading r on r.bucket_id = p.bucket_id and r.period_start = p.period_start and r.period_end > %(now)s::timestamptz
     where p.period_start <= %(now)s::timestamptz and p.period_end > %(now)s
       and (%(client_id)s::bigint is null or b.client_id = %(client_id)s)
       and (%(search)s::text is null or lower(b.name) like lower(%(search)s) or lower(c.name) like lower(%(search)s))
