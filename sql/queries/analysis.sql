@@ -59,9 +59,10 @@ order by unit_types, counted, currency
 -- One row a bucket and currency, in turn the one with most overage and buffer of each currency. `total` is how many there are,
 -- `all_overage` and `all_buffer` what all of the currency come to.
 with periods as materialized (
-    select distinct client_id, period_start, period_end
+    select client_id, period_start, min(period_end) as first_end, max(period_end) as last_end
     from billed_period
     where month = %(month)s and (%(client_id)s::bigint is null or client_id = %(client_id)s)
+    group by client_id, period_start
 ), found as (
     select f.*, over_under(f.committed_periods, f.over_periods, f.under_periods) as status
     from (
@@ -83,7 +84,7 @@ with periods as materialized (
         join unit_type n on n.id = k.unit_type_id
         join periods p on p.client_id = k.client_id and p.period_start = r.period_start
         -- Ends as an index has them: of all readings few are of the month.
-        where r.period_end between (select min(period_end) from periods) and (select max(period_end) from periods)
+        where r.period_end between (select min(first_end) from periods) and (select max(last_end) from periods)
         group by r.bucket_id, r.currency, counted_in(r.aggregation, n.kind)
     ) f
 ), ranked as (
