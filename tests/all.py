@@ -16,7 +16,7 @@ AT_ONCE = 3
 PARTS = (
     "integration/**/test_*.py",
     "faults/**/test_*.py",
-    "tui/test_[!s]*.py",
+    "tui/test_s*.py",
     "tui/**/test_*.py",
     "system/**/test_*.py",
     "simulation/**/test_*.py",
