@@ -160,6 +160,11 @@ class JumpPalette(CommandPalette):
         """Once, as ``Dialog`` does."""
         return super().dismiss(result) if self.is_active else AwaitComplete()
 
+    def _action_command_list(self, action: str) -> None:
+        # As ``Choices``: without room for a line there is no page to turn.
+        if not action.startswith("page_") or self.query_one(CommandList).scrollable_content_region:
+            super()._action_command_list(action)
+
     def _hurry(self, wanted: str) -> None:
         """A screen that is named is opened at once; for everything else the hits are waited for."""
         place = named(wanted)

@@ -99,3 +99,17 @@ async def drawn_at_all_sizes(driver: Driver, scripted: Scripted) -> None:
         assert driver.app.is_running
         assert len(lines) == size[1]
         assert any(line.strip() for line in lines)
+
+
+@pytest.mark.parametrize("size", [(20, 5), (20, 3)])
+@pytest.mark.parametrize("keys", [("colon",), ("3", "f")], ids=["palette", "choose"])
+async def test_pages_of_what_there_is_no_room_for_are_not_turned(
+    aggregator: Scripted, size: tuple[int, int], keys: tuple[str, ...]
+) -> None:
+    async with driven(aggregator) as driver:
+        await driver.until(lambda: driver.app.desk.who, "the connection")
+        await driver.press(*keys)
+        before = driver.app.screen
+        await driver.pilot.resize_terminal(*size)
+        await driver.press("down", "pageup", "pagedown", "pageup", "end", "pagedown")
+        assert driver.app.screen is before

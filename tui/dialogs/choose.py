@@ -26,6 +26,14 @@ class Choice:
     why_not: str = ""
 
 
+class Choices(OptionList):
+    """Where there is no room for a line it knows no pages, and Textual's would fail."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A terminal of a few lines has no page to turn."""
+        return not action.startswith("page_") or bool(self.scrollable_content_region)
+
+
 class ChooseDialog(Dialog[str | None]):
     """Ends with the value chosen; None: none."""
 
@@ -50,7 +58,7 @@ class ChooseDialog(Dialog[str | None]):
                 line.append(f"  ({clean(choice.why_not, 60)})", "dim")
             options.append(Option(line, id=choice.value or " "))
         with Vertical(id="choose"):
-            yield OptionList(*options, markup=False, compact=True)
+            yield Choices(*options, markup=False, compact=True)
 
     def on_mount(self) -> None:
         """The cursor stands on what holds now."""
