@@ -1,5 +1,7 @@
 """What is on its way to a screen when the person leaves it must not end the program."""
 
+import asyncio
+
 import pytest
 from textual.app import ComposeResult
 from textual.screen import Screen
@@ -7,6 +9,7 @@ from textual.widgets import Static
 
 from tests.tui.driving import driven
 from tests.tui.scripted import Scripted
+from tui.dialogs.act import Act, ActDialog, Trial
 
 
 class Left(Screen[None]):
@@ -65,3 +68,29 @@ async def test_what_a_screen_on_view_fails_at_ends_the_program(aggregator: Scrip
 
     with pytest.raises(ArithmeticError):
         await shown()
+
+
+async def test_a_dialog_that_is_done_while_another_is_above_it_ends_when_that_does(
+    aggregator: Scripted,
+) -> None:
+    reply: asyncio.Future[str] = asyncio.Future()
+
+    async def call(trial: Trial) -> str:
+        return await reply
+
+    ended: list[str | None] = []
+    async with driven(aggregator) as driver:
+        await driver.press("3")
+        await driver.see("Assets  60")
+        await driver.app.push_screen(ActDialog(Act("Slow", call, dry=False, asks=False)), ended.append)
+        await driver.see("Slow", "working")
+        await driver.app.action_help()
+        await driver.see("esc closes")
+        reply.set_result("done")
+        await driver.pilot.pause(0.1)
+        assert not ended
+        await driver.press("escape")
+        await driver.until(lambda: ended == ["done"], "the end of the dialog")
+        assert "working" not in driver.seen()
+        await driver.press("escape")
+        await driver.see("Revenue by month")
