@@ -218,27 +218,30 @@ class LiveScreen(Screen[None]):
         severity = "error" if failed else "information"
         self.notify(clean(words, SAID_CHARACTERS_MAX), severity=severity, timeout=SAID_SECONDS, markup=False)  # type: ignore[arg-type]
 
-    @work(group="act")
-    async def perform(self, act: "Act") -> None:
+    def perform(self, act: "Act") -> None:
         """Shows what it would do, does it when the person says so, and says what it did."""
         from tui.dialogs.act import ActDialog
 
-        reply = await self.app.push_screen_wait(ActDialog(act))
-        if reply is not None:
-            self.performed(act, reply)
+        def ended(reply: Any) -> None:
+            if reply is not None:
+                self.performed(act, reply)
 
-    @work(group="act")
-    async def fill(self, form: "Form") -> None:
+        # At once, not in a worker: the next key is the dialog's.
+        _ = self.app.push_screen(ActDialog(act), ended)
+
+    def fill(self, form: "Form") -> None:
         """Shows a form; with an act, says what it did; else ``filled`` takes the values."""
         from tui.dialogs.form import FormDialog
 
-        filled: Filled | None = await self.app.push_screen_wait(FormDialog(form))
-        if filled is None:
-            return
-        if filled.act is not None:
-            self.performed(filled.act, filled.reply)
-        else:
-            self.filled(form, filled.values)
+        def ended(filled: "Filled | None") -> None:
+            if filled is None:
+                return
+            if filled.act is not None:
+                self.performed(filled.act, filled.reply)
+            else:
+                self.filled(form, filled.values)
+
+        _ = self.app.push_screen(FormDialog(form), ended)
 
     def filled(self, form: "Form", values: dict[str, str]) -> None:
         """What to do with a form that has no act of its own."""
