@@ -1,6 +1,9 @@
 """Terminals of odd sizes: at 60 by 20 every screen can be read, and at any size it draws."""
 
+from dataclasses import fields
+
 import pytest
+from google.protobuf.message_factory import GetMessageClass
 
 from tests.tui import walking
 from tests.tui.driving import Driver, driven
@@ -9,6 +12,13 @@ from tui.catalogue import PLACES
 from tui.screens.live import LiveScreen
 from tui.widgets.list_table import ListTable
 from tui.widgets.row_table import RowTable
+from ullage.v1 import admin_pb2, analysis_pb2, billing_pb2, closing_pb2, insight_pb2, inventory_pb2
+
+SERVICES = [
+    service
+    for file in (admin_pb2, analysis_pb2, billing_pb2, closing_pb2, insight_pb2, inventory_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+]
 
 SMALL = (60, 20)
 OTHERS = ((40, 10), (20, 5), (200, 60), (80, 24))
@@ -88,6 +98,22 @@ async def test_a_dialog_is_read_at_60_by_20_and_drawn_at_any_size(aggregator: Sc
         assert driver.app.screen.is_modal
         drawn = "\n".join(walking.cells(driver))
         assert all(word in drawn for word in words), drawn
+        await drawn_at_all_sizes(driver, aggregator)
+
+
+@pytest.mark.parametrize("name", [place.name for place in PLACES])
+async def test_a_main_screen_with_nothing_on_it_is_drawn_at_any_size(aggregator: Scripted, name: str) -> None:
+    script = aggregator.script
+    for part in fields(script):
+        if isinstance(getattr(script, part.name), list):
+            setattr(script, part.name, [])
+    script.dashboard = insight_pb2.Dashboard()
+    for service in SERVICES:
+        for method in service.methods:
+            if method.name.startswith(("List", "Get", "Suggest")):
+                script.answers[method.name] = GetMessageClass(method.output_type)()
+    async with driven(aggregator, size=SMALL) as driver:
+        await opened(driver, aggregator, name)
         await drawn_at_all_sizes(driver, aggregator)
 
 

@@ -221,6 +221,8 @@ class Headline(Static):
         if self.sums is None:
             return Text("  too many periods to add up here")
         order = sorted(self.sums, key=lambda code: (code != self._chosen, code))
+        if not order:
+            return Text()
         in_words = Text().join(_sum_text(code, *self.sums[code], words=True) for code in order)
         if in_words.cell_len <= room:
             return in_words
