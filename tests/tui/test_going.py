@@ -94,3 +94,17 @@ async def test_a_dialog_that_is_done_while_another_is_above_it_ends_when_that_do
         assert "working" not in driver.seen()
         await driver.press("escape")
         await driver.see("Revenue by month")
+
+
+async def test_a_key_that_comes_when_a_dialog_has_ended_does_nothing(aggregator: Scripted) -> None:
+    async def call(trial: Trial) -> None:
+        pass
+
+    async with driven(aggregator) as driver:
+        dialog = ActDialog(Act("Quick", call, dry=False))
+        await driver.app.push_screen(dialog)
+        await driver.see("Quick")
+        await dialog.dismiss(None)
+        assert not await driver.app.run_action("scroll(1)", dialog)
+        await driver.press("3")
+        await driver.see("Assets  60")
