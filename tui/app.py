@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
@@ -10,10 +10,12 @@ from typing import ClassVar
 
 from textual import on, work
 from textual._context import active_message_pump
+from textual.actions import ActionParseResult
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
 from textual.dom import DOMNode
 from textual.filter import LineFilter
+from textual.widget import Widget
 from textual.worker import WorkerFailed, active_worker
 
 from tui.catalogue import PLACES, WITH_DIGIT
@@ -123,6 +125,18 @@ class UllageApp(InOrder[None]):
         for place in PLACES:
             module, _, _ = place.made_by.partition(":")
             await asyncio.to_thread(import_module, f"tui.screens.{module}")
+
+    async def run_action(
+        self,
+        action: "str | ActionParseResult",
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Nothing on a screen that has no parts yet, or none any more: a key may rise to here while screens change."""
+        part = default_namespace
+        if isinstance(part, Widget) and (part._pruning or not part.is_mounted):
+            return False
+        return await super().run_action(action, default_namespace, namespaces)
 
     def _handle_exception(self, error: Exception) -> None:
         # Textual still gives a screen that is taken away what was on its way to it, when its parts are gone already.

@@ -96,14 +96,19 @@ async def test_a_dialog_that_is_done_while_another_is_above_it_ends_when_that_do
         await driver.see("Revenue by month")
 
 
-async def test_a_key_that_comes_when_a_dialog_has_ended_does_nothing(aggregator: Scripted) -> None:
+async def test_a_key_that_comes_before_a_dialog_has_its_parts_or_when_it_has_ended_does_nothing(
+    aggregator: Scripted,
+) -> None:
     async def call(trial: Trial) -> None:
         pass
 
     async with driven(aggregator) as driver:
         dialog = ActDialog(Act("Quick", call, dry=False))
-        await driver.app.push_screen(dialog)
+        shown = driver.app.push_screen(dialog)
+        assert not await driver.app.run_action("scroll(1)", dialog)
+        await shown
         await driver.see("Quick")
+        assert await driver.app.run_action("scroll(1)", dialog)
         await dialog.dismiss(None)
         assert not await driver.app.run_action("scroll(1)", dialog)
         await driver.press("3")

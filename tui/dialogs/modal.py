@@ -24,10 +24,6 @@ class Dialog(ModalScreen[Result]):
         self._ended_with = (result,)
         return AwaitComplete()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A key that was on its way when this ended finds no parts to act on."""
-        return not self._pruning and super().check_action(action, parameters)
-
     def on_screen_resume(self) -> None:
         """On view again, or for the first time."""
         if self._ended_with is not None and self.is_active:

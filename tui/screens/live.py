@@ -199,8 +199,8 @@ class LiveScreen(Screen[None]):
         return ""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Acts that this key may not do are not offered; none is done when this is being taken away."""
-        return not self._pruning and not self.refusal(action)
+        """Acts that this key may not do are not offered."""
+        return not self.refusal(action)
 
     def on_key(self, event: events.Key) -> None:
         """A key that nothing took because it may not be used here says why."""
